@@ -1,0 +1,110 @@
+"""Turn texts into hashed word n-grams: the one definition that training and scoring share.
+
+A word is a run of letters or digits in the cleaned, lower-cased text; it is hashed over its UTF-8 bytes (FNV-1a,
+64 bits, then a finaliser), and a pair of neighbouring words is hashed from the two words' hashes. Title and abstract
+are separate fields: no pair crosses from one to the other, and every n-gram of the title also counts a second time
+under a hash of its own, so that the model can weigh a word in the title differently.
+All of it is array arithmetic over the bytes of a whole batch; nothing here is a Python loop over words.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.cleaning import clean
+
+FEATURES_VERSION = 1
+"""Changes whenever the same text would give other hashes; a model names the version that it was trained with."""
+
+UInt64Array = npt.NDArray[np.uint64]
+Int64Array = npt.NDArray[np.int64]
+
+_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+_FNV_PRIME = np.uint64(0x100000001B3)
+_PAIR_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_TITLE_SALT = np.uint64(0xD6E8FEB86659FD93)
+_FIELDS = 2  # title, abstract
+
+# Letters and digits of other scripts count as word characters byte by byte, so what is neither must become a space.
+_NOT_WORD_BEYOND_ASCII = re.compile(r"(?![^\W_])[^\x00-\x7f]")
+_LOWER = np.arange(256, dtype=np.uint8)
+_LOWER[ord("A") : ord("Z") + 1] += 32
+_IN_WORD = np.zeros(256, dtype=bool)
+_IN_WORD[[*range(ord("a"), ord("z") + 1), *range(ord("0"), ord("9") + 1), *range(0x80, 0x100)]] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ngrams:
+    """The n-grams of a batch in reading order: parallel arrays, one row per occurrence.
+
+    `document` is the position of the text in the batch.
+    """
+
+    document: Int64Array
+    hash: UInt64Array
+
+
+def extract(documents: Sequence[tuple[str, str]]) -> Ngrams:
+    """Clean and hash a batch of (title, abstract) pairs."""
+    chunks = [_fold(clean(text)) for document in documents for text in document]
+    lengths = np.fromiter((len(chunk) + 1 for chunk in chunks), dtype=np.int64, count=len(chunks))
+    # A newline after each field ends its last word.
+    data = _LOWER[np.frombuffer(b"\n".join([*chunks, b""]), dtype=np.uint8)]
+    starts, ends = _words(data)
+    words = _hash_words(data, starts, ends)
+    field = np.searchsorted(np.cumsum(lengths), starts, side="right")
+    same_field = field[1:] == field[:-1]
+    pairs = _mix(words[:-1] * _PAIR_PRIME ^ words[1:])[same_field]
+    hashes = np.concatenate([words, pairs])
+    fields = np.concatenate([field, field[1:][same_field]])
+    in_title = fields % _FIELDS == 0
+    return Ngrams(
+        document=np.concatenate([fields, fields[in_title]]) // _FIELDS,
+        hash=np.concatenate([hashes, title_hashes(hashes[in_title])]),
+    )
+
+
+def title_hashes(hashes: UInt64Array) -> UInt64Array:
+    """Return the hashes under which these n-grams count a second time when they stand in a title."""
+    return _mix(hashes ^ _TITLE_SALT)
+
+
+def _fold(text: str) -> bytes:
+    if text.isascii():
+        return text.encode()  # lower-cased later, by table, with the whole batch
+    return _NOT_WORD_BEYOND_ASCII.sub(" ", text.lower()).encode("utf-8", "replace")
+
+
+def _words(data: npt.NDArray[np.uint8]) -> tuple[Int64Array, Int64Array]:
+    inside = np.concatenate([[False], _IN_WORD[data], [False]])
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    return edges[::2], edges[1::2]
+
+
+def _hash_words(data: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Array) -> UInt64Array:
+    """Hash all words at once: one step per character position, over the words that are still long enough."""
+    lengths = ends - starts
+    order = np.argsort(-lengths, kind="stable")
+    sorted_starts = starts[order]
+    # alive[i] = how many words are longer than i characters; they come first in `order`.
+    alive = len(lengths) - np.cumsum(np.bincount(lengths, minlength=1))
+    state = np.full(len(starts), _FNV_OFFSET)
+    for i, count in enumerate(alive[:-1]):
+        head = state[:count]
+        head ^= data[sorted_starts[:count] + i]
+        head *= _FNV_PRIME
+    hashes = np.empty_like(state)
+    hashes[order] = _mix(state)
+    return hashes
+
+
+def _mix(h: UInt64Array) -> UInt64Array:
+    """MurmurHash3's 64-bit finaliser: FNV-1a alone leaves the upper bits of short words nearly equal."""
+    h = h ^ (h >> np.uint64(33))
+    h = h * np.uint64(0xFF51AFD7ED558CCD)
+    h = h ^ (h >> np.uint64(33))
+    h = h * np.uint64(0xC4CEB9FE1A85EC53)
+    return h ^ (h >> np.uint64(33))

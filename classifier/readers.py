@@ -1,0 +1,435 @@
+"""Read JSON Lines, JSON, CSV, TSV and Parquet, plain or compressed, as records one by one.
+
+What spoils one row gives a `Refusal` in its place and the rest goes on; what spoils the whole file is an `InputError`.
+Every row comes out exactly once, so rows in = records + refusals. Memory stays flat, but for `.json` documents.
+"""
+
+import contextlib
+import csv
+import io
+import itertools
+import json
+import math
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import orjson
+
+from classifier.compression import (
+    FORMATS,
+    SUFFIXES,
+    check_text,
+    compression_of,
+    decompressed,
+    format_of,
+    put_back,
+)
+from classifier.errors import InputError
+from classifier.records import (
+    BY_ALIAS,
+    UTF8_MEND,
+    Columns,
+    Record,
+    Refusal,
+    find_columns,
+    find_flaw,
+    known_names,
+    show_names,
+    to_record,
+)
+
+_BOM = b"\xef\xbb\xbf"
+_MAX_LINE = 256 * 1024 * 1024  # bytes of a JSON line; the memory that one line may take
+_MAX_CELL = 100_000_000  # characters of a CSV cell; what a quote that is never closed may swallow at most
+_BATCH_ROWS = 1_000
+_LIST_NAME = re.compile(
+    "(result|record|data|document|item|award|grant|project|work|paper|article|publication|doc|hit)s?", re.IGNORECASE
+)
+
+
+def read(
+    source: str | Path | BinaryIO, *, format: str | None = None, columns: Columns = BY_ALIAS
+) -> Iterator[Record | Refusal]:
+    """Yield a record or a refusal for every row of a file, of standard input ("-") or of a binary stream.
+
+    The format comes from `format`, else from the file's suffix, else (streams) from the first byte. A missing file, a
+    folder and an unknown format are told at the call, the rest while reading.
+
+    Raises InputError where the source as a whole cannot be used: missing, empty, damaged or cut short (after the
+    rows before the damage), UTF-16, without a title or abstract column, or without a column named in `columns`.
+    """
+    if format is not None and format not in FORMATS:
+        raise InputError(f"Format {format!r} is not known. Choose one of: {', '.join(FORMATS)}.")
+    if isinstance(source, (str, Path)) and str(source) != "-":
+        path = Path(source)
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, not a file. Name one file in it.")
+        if not path.exists():
+            raise InputError(f"{path} does not exist. Check its name and folder.")
+        if format is None and format_of(path) is None:
+            raise InputError(
+                f"{path} has an unknown suffix. Known: {SUFFIXES}. Rename it or say --format "
+                f"({', '.join(FORMATS)}); save Excel sheets as 'CSV UTF-8'."
+            )
+        return _read(path, str(path), format, columns)
+    if isinstance(source, (str, Path)):
+        return _read(sys.stdin.buffer, "standard input", format, columns)
+    return _read(source, "the stream", format, columns)
+
+
+def _read(source: Path | BinaryIO, subject: str, format: str | None, columns: Columns) -> Iterator[Record | Refusal]:
+    found = None
+    try:
+        if isinstance(source, Path):
+            with source.open("rb") as stream, decompressed(stream, compression_of(source), subject) as opened:
+                found = opened[2]
+                whole = source if found is None and source.is_file() else None
+                yield from _parse(*opened[:2], whole, subject, format, format_of(source), columns)
+        else:
+            with decompressed(source, None, subject) as opened:
+                found = opened[2]
+                yield from _parse(*opened[:2], None, subject, format, None, columns)
+    except (EOFError, zlib.error, OSError) as error:
+        # Only real trouble with the disk carries an errno; all else is about what the compressed bytes say.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"{subject} cannot be read: {error.strerror}. Check its access rights.") from error
+        how = "truncated" if isinstance(error, EOFError) or "runcated" in str(error) else "damaged"
+        raise InputError(
+            f"{subject} is {how}: its {found or 'compressed'} data break off or do not unpack. The rows before that "
+            "place were read, those after it are lost; fetch or compress the file again."
+        ) from error
+
+
+def _parse(
+    head: bytes,
+    stream: io.BufferedReader,
+    file: Path | None,
+    subject: str,
+    format: str | None,
+    named: str | None,
+    columns: Columns,
+) -> Iterator[Record | Refusal]:
+    if head in (b"", _BOM):
+        raise InputError(f"{subject} is empty. Check how it was made.")
+    kind = format or named or ("parquet" if head.startswith(b"PAR1") else None)
+    if kind == "parquet":
+        return _read_parquet(file or stream, subject, columns)
+    check_text(head, subject)
+    if head.startswith(_BOM):
+        stream.read(len(_BOM))
+        head = head[len(_BOM) :]
+    if kind is None and head.lstrip()[:1] in (b"{", b"["):
+        kind = "json"
+    if kind is None:
+        raise InputError(f"The format of {subject} cannot be told. Say --format ({', '.join(FORMATS)}).")
+    if kind == "json" and format is None:
+        lines, stream = _holds_lines(stream)
+        kind = "jsonl" if lines else "json"
+    if kind == "jsonl":
+        return _read_lines(stream, subject, columns)
+    if kind == "json":
+        return _read_document(stream.read(), subject, columns)
+    return _read_table(stream, subject, "\t" if kind == "tsv" else None, columns)
+
+
+class _Chosen:
+    """Watches JSON rows, which have no header, for the columns the user chose: a typing error must not pass."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._missing = {name for name in (columns.id, columns.title, columns.abstract) if name}
+        self._first: Sequence[str] = ()
+
+    def see(self, row: Mapping[str, Any]) -> None:
+        if self._missing:
+            self._first = self._first or tuple(row)
+            self._missing.difference_update(row)
+
+    def check(self, subject: str) -> None:
+        """Raise InputError where rows were seen, but a chosen column in none of them."""
+        if self._missing and self._first:
+            raise _no_such_column(self._missing, self._first, subject)
+
+
+def _no_such_column(missing: set[str], seen: Sequence[str], subject: str) -> InputError:
+    return InputError(
+        f"{subject} has no column {', '.join(repr(name) for name in sorted(missing))}. Columns seen: "
+        f"{show_names(seen)}. Choose among them."
+    )
+
+
+def _check_header(names: Sequence[str], columns: Columns, subject: str) -> None:
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(f"{subject} has several columns named {show_names(twice)}. Rename or remove all but one.")
+    missing = {name for name in (columns.id, columns.title, columns.abstract) if name} - set(names)
+    if missing:
+        raise _no_such_column(missing, names, subject)
+    found = find_columns(tuple(names))
+    if not (columns.title or columns.abstract or found["title"] or found["abstract"]):
+        raise InputError(
+            f"{subject} has no column known as a title or an abstract. Columns seen: {show_names(names)}. Known "
+            f"for a title: {known_names('title')}; for an abstract: {known_names('abstract')} (capitals, spaces "
+            "and underscores do not matter). Name yours with --title-column and --abstract-column."
+        )
+
+
+def _holds_lines(stream: io.BufferedReader) -> tuple[bool, io.BufferedReader]:
+    """Tell JSON Lines named .json, as the arXiv snapshot is: the first line is an object, and there are more."""
+    taken: list[bytes] = []
+    filled = 0
+    for line in stream:
+        taken.append(line)
+        filled += bool(line.strip())
+        if filled == 2:
+            break
+    head = b"".join(taken)
+    whole = False
+    if filled == 2 and head.lstrip().startswith(b"{"):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            orjson.loads(b"".join(taken[:-1]))
+            whole = True
+    return whole, put_back(head, stream)
+
+
+def _read_lines(stream: io.BufferedReader, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
+    chosen = _Chosen(columns)
+    place = 0
+    while line := stream.readline(_MAX_LINE):
+        place += 1
+        if len(line) == _MAX_LINE and not line.endswith(b"\n"):
+            while (rest := stream.readline(_MAX_LINE)) and not rest.endswith(b"\n"):
+                pass
+            reason = f"a line of more than {_MAX_LINE:,} bytes."
+            yield Refusal(place, None, reason, "Put one record on a line; for an array say --format json.")
+        elif not line.isspace():
+            try:
+                value = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                yield _refuse_line(line, place, columns, error)
+            else:
+                yield _judge(value, place, columns, chosen)
+    chosen.check(subject)
+
+
+def _refuse_line(line: bytes, place: int, columns: Columns, error: orjson.JSONDecodeError) -> Refusal:
+    try:
+        value = _parse_tolerantly(line)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict) and (refusal := _refuse_flawed(value, place, columns)):
+        return refusal
+    try:
+        line.decode()
+    except UnicodeDecodeError as undecodable:
+        reason = f"not valid UTF-8 at byte offset {undecodable.start} of the line."
+        return Refusal(place, None, reason, UTF8_MEND)
+    reason = f"not valid JSON at byte offset {len(error.doc[: error.pos].encode())} of the line: {error.msg}."
+    return Refusal(place, None, reason, "Write every record as one JSON object on one line.")
+
+
+def _parse_tolerantly(data: bytes) -> Any:
+    """Parse JSON that orjson refused, with bad bytes and NaN kept in place, to name the rows that hold them."""
+    return json.loads(data.decode("utf-8", "surrogateescape"))
+
+
+def _judge(value: Any, place: int, columns: Columns, chosen: _Chosen) -> Record | Refusal:
+    if not isinstance(value, dict):
+        reason = f"is {'a list' if isinstance(value, list) else 'a bare value'}, not an object."
+        mend = 'Write every record as {"title": ..., "abstract": ...}; for an array say --format json.'
+        return Refusal(place, None, reason, mend)
+    chosen.see(value)
+    try:
+        # orjson reads 1,024 levels but writes 254: what could not be written back at the end is refused now.
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        reason = "objects or lists are nested more than 254 deep."
+        return Refusal(place, None, reason, "Leave the nested columns out.")
+    return to_record(value, place, columns)
+
+
+def _refuse_flawed(row: Mapping[str, Any], place: int, columns: Columns) -> Refusal | None:
+    """Return a refusal for a tolerantly parsed row that holds bad bytes, NaN or infinity."""
+    with contextlib.suppress(RecursionError):  # nested too deep to be searched: refused for that
+        for name, value in row.items():
+            if flaw := find_flaw(name) or _find_deep_flaw(value):
+                field = None if find_flaw(name) else name
+                mend = UTF8_MEND if "UTF-8" in flaw else "Write null where there is no number."
+                return Refusal(place, field, flaw, mend, to_record(row, place, columns).id)
+    return None
+
+
+def _find_deep_flaw(value: Any) -> str | None:
+    if isinstance(value, str):
+        return find_flaw(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"holds the number {value}, which JSON does not have."
+    parts: Iterable[Any] = ()
+    if isinstance(value, dict):
+        parts = itertools.chain(value, value.values())
+    elif isinstance(value, list):
+        parts = value
+    return next(filter(None, map(_find_deep_flaw, parts)), None)
+
+
+def _read_document(data: bytes, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
+    tolerant = False
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        try:
+            value = _parse_tolerantly(data)
+            tolerant = True
+        except (ValueError, RecursionError):
+            raise InputError(
+                f"{subject} is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}). Check that "
+                "it is complete; if it holds one object on every line, say --format jsonl."
+            ) from None
+    chosen = _Chosen(columns)
+    for place, row in enumerate(_find_rows(value, subject), 1):
+        refusal = _refuse_flawed(row, place, columns) if tolerant and isinstance(row, dict) else None
+        yield refusal or _judge(row, place, columns, chosen)
+    chosen.check(subject)
+
+
+def _find_rows(value: Any, subject: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        inside = [part for part in value.values() if isinstance(part, dict)]
+        # Many services wrap the list once more: message.items, resultList.result, hits.hits.
+        for holders in ([value], inside):
+            lists = [found for holder in holders for found in _lists_in(holder)]
+            filled = [found for found in lists if found[1]] or lists
+            if len(filled) > 1:
+                names = ", ".join(name for name, _ in filled)
+                raise InputError(f"{subject} holds several lists of records: {names}. Save one on its own.")
+            if filled:
+                return filled[0][1]
+        found = find_columns(tuple(value))
+        if found["title"] or found["abstract"]:
+            return [value]
+    raise InputError(
+        f"{subject} holds no records. Give an array of objects, an object with one such list under a name like "
+        "results or items, or an object with a title or an abstract."
+    )
+
+
+def _lists_in(holder: dict[str, Any]) -> list[tuple[str, list[Any]]]:
+    return [
+        (name, value)
+        for name, value in holder.items()
+        if _LIST_NAME.fullmatch(name)
+        and isinstance(value, list)
+        and (not value or any(isinstance(row, dict) for row in value))
+    ]
+
+
+def _read_table(
+    stream: io.BufferedReader, subject: str, delimiter: str | None, columns: Columns
+) -> Iterator[Record | Refusal]:
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
+    # Bad bytes come through as lone surrogates, so that only the rows that hold them are refused.
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
+    blank = 0
+    first = text.readline()
+    while first and not first.strip():
+        blank += 1
+        first = text.readline()
+    # Strict: else a stray quote would glue rows together without a word.
+    rows = csv.reader(itertools.chain([first], text), delimiter=delimiter or _sniff_delimiter(first), strict=True)
+    try:
+        header = next(rows)
+    except csv.Error as error:
+        raise InputError(f"{subject} has no readable column names in its first line: {error}.") from None
+    if not header:
+        raise InputError(f"{subject} has blank lines only. The first line must hold the column names.")
+    if any(map(find_flaw, header)):
+        raise InputError(f"{subject} has column names that are not valid UTF-8. {UTF8_MEND}")
+    _check_header(header, columns, subject)
+    while True:
+        place = blank + rows.line_num + 1
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = f"quotes are not closed as they should be{_span(place, blank + rows.line_num)}: {error}."
+            yield Refusal(place, None, reason, 'Close every quote; inside a quoted cell write " as "".')
+            continue
+        if len(cells) == len(header):
+            yield _judge_cells(dict(zip(header, cells, strict=True)), place, columns)
+        elif cells:  # else a blank line
+            reason = f"{len(cells)} cells{_span(place, blank + rows.line_num)}, where the header has {len(header)}."
+            yield Refusal(place, None, reason, "Quote cells that hold the separator or a line end.")
+
+
+def _span(first: int, last: int) -> str:
+    return f" from line {first} to line {last}" if last > first else ""
+
+
+def _sniff_delimiter(line: str) -> str:
+    """Choose the separator that cuts the header line into most cells; a comma if there is no telling."""
+    return max(",;\t", key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
+
+
+def _judge_cells(row: dict[str, Any], place: int, columns: Columns) -> Record | Refusal:
+    outcome = to_record(row, place, columns)
+    for name, cell in row.items():
+        if isinstance(cell, str) and not cell.isascii() and (flaw := find_flaw(cell)):
+            return Refusal(place, name, flaw, UTF8_MEND, outcome.id)
+    return outcome
+
+
+def _read_parquet(source: Path | BinaryIO, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with contextlib.ExitStack() as stack:
+        if not isinstance(source, Path):
+            # Parquet is read from its end, so a stream goes to disk first.
+            spool = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(source, spool)
+            source = spool
+        try:
+            # No pre-buffering and a small buffer: a file of any size takes the memory of a few batches.
+            file = stack.enter_context(
+                pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
+            )
+            names = file.schema_arrow.names
+            _check_header(names, columns, subject)
+            place = 0
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+                for cells in zip(*map(_to_values, batch.columns), strict=True):
+                    place += 1
+                    yield _judge_cells(dict(zip(names, cells, strict=True)), place, columns)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise InputError(
+                f"{subject} cannot be read as Parquet: it is damaged, cut short or not Parquet ({error}). "
+                "Fetch or write it again."
+            ) from error
+
+
+def _to_values(column: Any) -> list[Any]:
+    """Turn a column into Python values: bad bytes stay in place, times that Python cannot hold become text."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        # Else the type of the values would depend on whether pandas is installed.
+        try:
+            column = column.cast(pa.timestamp("us", column.type.tz))
+        except pa.ArrowInvalid:
+            column = column.cast(pa.string())
+    try:
+        return cast(list[Any], column.to_pylist())
+    except UnicodeDecodeError:
+        raw = column.cast(pa.binary()).to_pylist()
+        return [cell if cell is None else cell.decode("utf-8", "surrogateescape") for cell in raw]
+    except (ValueError, OverflowError):
+        return cast(list[Any], column.cast(pa.string()).to_pylist())
