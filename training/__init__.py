@@ -1,0 +1,1 @@
+"""Build the classifier: labelled records in, a model folder out."""

@@ -1,0 +1,67 @@
+"""Compare ways to fit by cross-validation: `python -m training.choose` prints a table and writes choice.json.
+
+Folds keep near duplicates together; figures are macro means over tags of out-of-fold F1 (each tag at its best
+threshold) and average precision on the training records. `training.fit.Settings` holds what came out best.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from classifier import assets
+from classifier.features import title_hashes
+from classifier.results import TAGS
+from training.calibrate import best_f1_threshold
+from training.featurestore import tag_matrix
+from training.fit import FOLDS, Settings, idf_levels, near_duplicate_groups, out_of_fold, unit_vectors
+from training.train import training_records
+
+CANDIDATES = (
+    Settings(c=4, ratio=False),
+    Settings(c=16, ratio=False),
+    Settings(c=64, ratio=False),
+    Settings(c=8),
+    Settings(c=16),
+    Settings(c=32),
+    Settings(c=64),
+    Settings(c=32, smoothing=0.3),
+    Settings(c=32, smoothing=3),
+)
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the table as JSON.")
+def main(output: Path | None) -> None:
+    """Cross-validate the candidates, with and without the title's own n-grams."""
+    labels, features = training_records(assets.data_file("labels"), assets.data_file("features"))
+    tags = tag_matrix([label.tags for label in labels], TAGS)
+    groups = near_duplicate_groups(unit_vectors(features.counts, idf_levels(features.counts)))
+    from_title = np.isin(features.ngrams, title_hashes(features.ngrams))
+    rows = []
+    for title, kept in ((True, np.ones_like(from_title)), (False, ~from_title)):
+        counts = features.counts[:, kept]
+        unit = unit_vectors(counts, idf_levels(counts))
+        for settings in CANDIDATES:
+            margins = out_of_fold(unit, tags, groups, settings)
+            f1 = [_f1(margins[:, k], tags[:, k]) for k in range(len(TAGS))]
+            ap = [average_precision_score(tags[:, k], margins[:, k]) for k in range(len(TAGS))]
+            figures = {"f1": round(float(np.mean(f1)), 4), "average_precision": round(float(np.mean(ap)), 4)}
+            rows.append({"title_ngrams": title, **asdict(settings), **figures})
+            click.echo("  ".join(f"{name}={value}" for name, value in rows[-1].items()))
+    if output is not None:
+        output.write_text(
+            json.dumps({"records": len(labels), "folds": FOLDS, "candidates": rows}, indent=1) + "\n", encoding="utf-8"
+        )
+
+
+def _f1(margin: np.ndarray, tag: np.ndarray) -> float:
+    flag = margin >= best_f1_threshold(margin, tag)
+    return float(2 * (flag & tag).sum() / (flag.sum() + tag.sum()))
+
+
+if __name__ == "__main__":
+    main()

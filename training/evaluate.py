@@ -1,0 +1,139 @@
+"""Measure a model on labelled records beside its two baselines, and tell it in JSON and in a table.
+
+Everything the figures depend on is written with them: the records' digest, the model's digest, the date, the counts.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classifier.errors import InputError
+from classifier.model import Model
+from classifier.readers import read
+from classifier.records import Columns, Record, Refusal
+from classifier.results import TAGS
+from training.baselines import keyword_list, tfidf_logistic
+from training.featurestore import tag_matrix
+from training.labels import Label, kind_of, label_of
+from training.metrics import MEASURES, Figures, Judged, measure
+
+LABELS_NOTE = (
+    "Labels were given by language-model annotators who read each record under the codebook; "
+    "no human expert checked them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRecords:
+    """Records with their labels, in the order of the file; `refused` rows could not be read."""
+
+    records: list[Record]
+    labels: list[Label]
+    refused: list[Refusal]
+
+    @property
+    def documents(self) -> list[tuple[str, str]]:
+        """The (title, abstract) pairs."""
+        return [(record.title, record.abstract) for record in self.records]
+
+
+def read_labelled(source: Path, split: str | None = None, columns: Columns = Columns()) -> LabelledRecords:  # noqa: B008
+    """Read records that carry `tags` (a list, or names joined by spaces), optionally one split of them.
+
+    Raises InputError where a record has no `tags`, an unknown tag, or none is left.
+    """
+    records, labels, refused = [], [], []
+    for item in read(source, columns=columns):
+        if isinstance(item, Refusal):
+            refused.append(item)
+            continue
+        row = dict(item.source)
+        if row.get("tags") is None:
+            raise InputError(f"{source}, row {item.row} (id {item.id!r}): no `tags`; give a list, empty for none.")
+        if isinstance(row["tags"], str):
+            row["tags"] = row["tags"].split()
+        if split is None or row.get("split") == split:
+            records.append(item)
+            labels.append(label_of({**row, "id": item.id}))
+    if not records:
+        raise InputError(f"{source}: no labelled records{f' of split {split!r}' if split else ''}.")
+    return LabelledRecords(records, labels, refused)
+
+
+def evaluate(
+    model: Model,
+    labelled: LabelledRecords,
+    *,
+    profile: str = "balanced",
+    keywords: Path | None = None,
+    labels_folder: Path | None = None,
+    features_folder: Path | None = None,
+) -> dict[str, Any]:
+    """Return figures per system, subset and tag (see `measure`); baselines take part where their files are given."""
+    documents, labels = labelled.documents, labelled.labels
+    systems = {model.id: judge(model, documents, profile)}
+    if keywords is not None:
+        systems["keyword list"] = keyword_list(documents, keywords)
+    if labels_folder is not None and features_folder is not None:
+        systems["TF-IDF + logistic regression"] = tfidf_logistic(documents, labels_folder, features_folder)
+    truth = tag_matrix([label.tags for label in labels], TAGS)
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "model": {"id": model.id, "digest": model.digest, "profile": profile},
+        "records": {
+            "read": len(labels) + len(labelled.refused),
+            "measured": len(labels),
+            "refused": len(labelled.refused),
+            "sha256_of_ids": hashlib.sha256("\n".join(label.id for label in labels).encode()).hexdigest(),
+        },
+        "labels": LABELS_NOTE,
+        "interval": "2.5th to 97.5th percentile of 1,000 bootstrap resamplings of the records",
+        "systems": {name: _by_subset(truth, judged, labels) for name, judged in systems.items()},
+    }
+
+
+def judge(model: Model, documents: Sequence[tuple[str, str]], profile: str) -> Judged:
+    """Return the model's probabilities and flags for documents."""
+    score = model.probabilities(list(documents))
+    flags = [[model.decide(p, tag, profile) == "flag" for tag, p in zip(TAGS, row, strict=True)] for row in score]
+    return Judged(score, np.array(flags, dtype=bool).reshape(score.shape))
+
+
+def table(report: dict[str, Any], subset: str = "all") -> str:
+    """Return a plain-text table of one subset's figures, a row per system and tag."""
+    lines = [f"{'':32}{'tag':16}" + "".join(f"{name.replace('_', ' '):>26}" for name in MEASURES)]
+    for system, subsets in report["systems"].items():
+        for tag, figures in subsets.get(subset, {}).items():
+            cells = "".join(f"{_cell(figures[name]):>26}" for name in MEASURES)
+            lines.append(f"{system:32}{tag:16}{cells}")
+    return "\n".join(lines)
+
+
+def _by_subset(truth: np.ndarray[Any, Any], judged: Judged, labels: Sequence[Label]) -> dict[str, Figures]:
+    hard = np.array([label.hard for label in labels])
+    kind = np.array([kind_of(label.source) for label in labels])
+    weight = np.array([np.nan if label.weight is None else label.weight for label in labels])
+    subsets = {
+        "all": np.ones(len(labels), dtype=bool),
+        "not hard": ~hard,
+        "papers": kind == "paper",
+        "projects": kind == "project",
+        "natural prevalence": ~np.isnan(weight),
+    }
+    figures = {}
+    for name, rows in subsets.items():
+        if rows.any():
+            part = Judged(judged.score[rows], judged.flag[rows])
+            figures[name] = measure(truth[rows], part, TAGS, weight[rows] if name == "natural prevalence" else None)
+    return figures
+
+
+def _cell(figure: dict[str, float | None]) -> str:
+    if figure["value"] is None:
+        return "-"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"

@@ -1,0 +1,114 @@
+"""Rebuild the shipped model from `data/labels` and `data/features`: no text, no network, the same digest.
+
+The way: unit vectors of n-gram counts -> near duplicates grouped -> out-of-fold margins -> calibration and thresholds;
+then one fit on all training records, its weights rounded to 16 bits.
+"""
+
+import hashlib
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from classifier import modelfolder
+from classifier.cleaning import CLEANING_VERSION
+from classifier.errors import InputError
+from classifier.features import FEATURES_VERSION
+from classifier.results import TAGS
+from classifier.scoring import probabilities
+from training.calibrate import best_f1_threshold, fit_curve
+from training.featurestore import Features, read_features, tag_matrix
+from training.fit import (
+    TF_LEVELS,
+    Settings,
+    fit,
+    idf_levels,
+    near_duplicate_groups,
+    out_of_fold,
+    unit_vectors,
+)
+from training.labels import Label, read_labels
+from training.pipeline import build_pipeline
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+_LARGEST_WEIGHT = 32767
+
+
+def train(labels_folder: Path, features_folder: Path, out: Path, settings: Settings | None = None) -> dict[str, Any]:
+    """Train on every labelled record that has features and write a model folder; return its parameters.
+
+    Raises InputError where labels or features are missing, or `out` holds something else than a model.
+    """
+    settings = settings or Settings()
+    labels, features = training_records(labels_folder, features_folder)
+    tags = tag_matrix([label.tags for label in labels], TAGS)
+    idf = idf_levels(features.counts)
+    unit = unit_vectors(features.counts, idf)
+    margins = out_of_fold(unit, tags, near_duplicate_groups(unit), settings)
+    drawn = np.array([label.weight is not None for label in labels])
+    weight = np.array([label.weight or 0.0 for label in labels])
+    curves = [fit_curve(margins[drawn, k], tags[drawn, k], weight[drawn]) for k in range(len(TAGS))]
+    slope, offset = np.array([c.slope for c in curves]), np.array([c.offset for c in curves])
+    probability = probabilities(margins, slope, offset)
+    linear = fit(unit, tags, settings)
+    scale = np.array([float(f"{s:.6g}") for s in np.abs(linear.weights).max(axis=0) / _LARGEST_WEIGHT])
+    weights = np.clip(np.rint(linear.weights / scale), -_LARGEST_WEIGHT, _LARGEST_WEIGHT).astype(np.int16)
+    parameters = {
+        "id": out.name,
+        "tags": list(TAGS),
+        "versions": {"features": FEATURES_VERSION, "cleaning": CLEANING_VERSION},
+        "tf_levels": TF_LEVELS.tolist(),
+        "scale": dict(zip(TAGS, scale.tolist(), strict=True)),
+        "intercept": {tag: round(float(b), 6) for tag, b in zip(TAGS, linear.intercept, strict=True)},
+        "slope": dict(zip(TAGS, slope.tolist(), strict=True)),
+        "offset": dict(zip(TAGS, offset.tolist(), strict=True)),
+        "thresholds": {
+            "balanced": {tag: best_f1_threshold(probability[:, k], tags[:, k]) for k, tag in enumerate(TAGS)}
+        },
+        "trained_on": {
+            "records": len(labels),
+            "positives": dict(zip(TAGS, tags.sum(axis=0).tolist(), strict=True)),
+            "labels_sha256": _digest(labels_folder, "*.csv"),
+            "features_sha256": _digest(features_folder, "*.*"),
+        },
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+    _empty(out)
+    modelfolder.write(out, parameters, {"ngrams": features.ngrams, "idf": idf, "weights": weights})
+    joblib.dump(build_pipeline(parameters, features.ngrams, idf, weights), out / "pipeline.joblib", compress=3)
+    modelfolder.write_manifest(out)
+    return parameters
+
+
+def training_records(labels_folder: Path, features_folder: Path) -> tuple[list[Label], Features]:
+    """Return the training labels and features, row by row alike.
+
+    Raises InputError where a stored record has no training label.
+    """
+    features = read_features(features_folder)
+    by_id = {label.id: label for label in read_labels(labels_folder) if label.split == "train"}
+    unlabelled = [identifier for identifier in features.ids if identifier not in by_id]
+    if unlabelled:
+        raise InputError(
+            f"{features_folder}: {len(unlabelled)} records have no training label, first {unlabelled[0]!r}. "
+            "Run `dualuse data extract` after changing labels."
+        )
+    return [by_id[identifier] for identifier in features.ids], features
+
+
+def _empty(out: Path) -> None:
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not (out / modelfolder.MANIFEST).exists():
+        raise InputError(f"{out}: exists and is not a model folder; choose another one with -o.")
+    shutil.rmtree(out)
+
+
+def _digest(folder: Path, pattern: str) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.glob(pattern)):
+        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
