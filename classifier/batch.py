@@ -6,7 +6,7 @@ returns the count of both. Output is written whole or not at all (see `writers`)
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from classifier.model import BATCH, Model
 from classifier.readers import read
-from classifier.records import Columns, Record, Refusal, in_batches
+from classifier.records import BY_ALIAS, Columns, Record, Refusal, in_batches
 from classifier.results import RESULT_COLUMNS, Result
 from classifier.writers import open_writer
 
@@ -44,7 +44,7 @@ def classify_dump(
     *,
     format: str | None = None,
     output_format: str | None = None,
-    columns: Columns = Columns(),  # noqa: B008 - frozen
+    columns: Columns = BY_ALIAS,
     keep: str = "all",
     profile: str = "balanced",
     rejects: Path | None = None,
@@ -118,12 +118,3 @@ def _reject_row(refusal: Refusal) -> dict[str, Any]:
         "reason": refusal.reason,
         "mend": refusal.mend,
     }
-
-
-def records_only(items: Iterator[Record | Refusal], on_refusal: Callable[[Refusal], None]) -> Iterator[Record]:
-    """Pass records on and hand refusals to a callback."""
-    for item in items:
-        if isinstance(item, Record):
-            yield item
-        else:
-            on_refusal(item)

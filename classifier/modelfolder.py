@@ -103,8 +103,15 @@ def write(folder: Path, parameters: dict[str, Any], arrays: Arrays) -> None:
     write_manifest(folder)
 
 
+def write_beside(path: Path, text: str) -> None:
+    """Write a text file; where it lies in a model folder, such as metrics or a card, list it in the manifest."""
+    path.write_text(text, encoding="utf-8")
+    if (path.parent / MANIFEST).exists():
+        write_manifest(path.parent)
+
+
 def write_manifest(folder: Path) -> None:
-    """List every file of a folder with size and SHA-256; call again after adding a card or metrics."""
+    """List every file of a folder with size and SHA-256."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
         for path in sorted(folder.iterdir())

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from classifier import assets, modelfolder
+from classifier import assets
 from classifier.model import load
+from classifier.modelfolder import write_beside
 from classifier.results import NOTICE, TAGS
 from training.labels import ROLES, SPLITS, Label, read_labels
 from training.metrics import Figures
@@ -26,8 +27,7 @@ def main() -> None:
     folder = assets.model_folder()
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     choice = json.loads((folder / "choice.json").read_text(encoding="utf-8"))
-    (folder / "README.md").write_text(card(load(folder).parameters, metrics, choice), encoding="utf-8")
-    modelfolder.write_manifest(folder)
+    write_beside(folder / "README.md", card(load(folder).parameters, metrics, choice))
     _refill(README, "figures", figures(metrics))
     _refill(DATA_CARD, "counts", counts(read_labels(assets.data_file("labels"))))
 

@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score
 
 from classifier import assets
 from classifier.features import title_hashes
+from classifier.modelfolder import write_beside
 from classifier.results import TAGS
 from training.calibrate import best_f1_threshold
 from training.featurestore import tag_matrix
@@ -53,9 +54,8 @@ def main(output: Path | None) -> None:
             rows.append({"title_ngrams": title, **asdict(settings), **figures})
             click.echo("  ".join(f"{name}={value}" for name, value in rows[-1].items()))
     if output is not None:
-        output.write_text(
-            json.dumps({"records": len(labels), "folds": FOLDS, "candidates": rows}, indent=1) + "\n", encoding="utf-8"
-        )
+        report = {"records": len(labels), "folds": FOLDS, "candidates": rows}
+        write_beside(output, json.dumps(report, indent=1) + "\n")
 
 
 def _f1(margin: np.ndarray, tag: np.ndarray) -> float:

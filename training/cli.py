@@ -8,6 +8,7 @@ import click
 from classifier import assets
 from classifier.errors import InputError
 from classifier.model import Model, load
+from classifier.modelfolder import write_beside
 from classifier.readers import read
 from classifier.records import Record
 from classifier.writers import open_writer
@@ -69,7 +70,7 @@ def evaluate(
         click.echo(f"{subset}\n{table(report, subset)}\n")
     click.echo(report["labels"])
     if output is not None:
-        output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_beside(output, json.dumps(report, indent=1) + "\n")
 
 
 @click.group()

@@ -15,7 +15,7 @@ import numpy as np
 from classifier.errors import InputError
 from classifier.model import Model
 from classifier.readers import read
-from classifier.records import Columns, Record, Refusal
+from classifier.records import BY_ALIAS, Columns, Record, Refusal
 from classifier.results import TAGS
 from training.baselines import keyword_list, tfidf_logistic
 from training.featurestore import tag_matrix
@@ -42,7 +42,7 @@ class LabelledRecords:
         return [(record.title, record.abstract) for record in self.records]
 
 
-def read_labelled(source: Path, split: str | None = None, columns: Columns = Columns()) -> LabelledRecords:  # noqa: B008
+def read_labelled(source: Path, split: str | None = None, columns: Columns = BY_ALIAS) -> LabelledRecords:
     """Read records that carry `tags` (a list, or names joined by spaces), optionally one split of them.
 
     Raises InputError where a record has no `tags`, an unknown tag, or none is left.

@@ -96,6 +96,11 @@ EXAMPLES = {
         ("about ~5 km, Fig.~5", "about ~5 km, Fig. 5"),
         ("a lone \\", "a lone "),
     ],
+    "letters in pieces": [
+        ("cafe\u0301 and cafe\u200b\u0301", "café and café"),
+        ("\u1112\u1161\u11ab, \u0995\u09c7\u09be, \uff76\uff9e", "한, \u0995\u09cb, ガ"),
+        ("caf<i>e</i>\u0301 and cafе\u0301", "café and café"),
+    ],
     "look-alikes": [
         ("а surνеillanсе сamera", "а surveillance camera"),
         ("ΑΙMS and UАV", "AIMS and UAV"),
