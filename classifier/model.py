@@ -5,7 +5,7 @@ A `Model` holds plain arrays and is safe to share between threads: nothing in it
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from classifier.cleaning import CLEANING_VERSION, notes
 from classifier.errors import DualuseError, ModelError
 from classifier.features import FEATURES_VERSION, extract
 from classifier.records import Record, Refusal, in_batches, to_record
-from classifier.results import TAGS, Judgement, Result
+from classifier.results import RESULT_COLUMNS, TAGS, Judgement, Result
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BATCH = 512
 """Documents scored at a time: enough to amortise array calls, small enough to stay in the processor's cache."""
@@ -96,6 +99,18 @@ class Model:
             )
             for record, row in zip(records, probability.tolist(), strict=True)
         ]
+
+    def judge_arrow(self, titles: "pa.Array", abstracts: "pa.Array", *, profile: str = "balanced") -> "pa.RecordBatch":
+        """Judge a batch given as two string arrays (null for none): one column per name of `RESULT_COLUMNS`."""
+        import pyarrow as pa
+
+        texts = zip(titles.to_pylist(), abstracts.to_pylist(), strict=True)
+        records = [Record("", title or "", abstract or "", place, {}) for place, (title, abstract) in enumerate(texts)]
+        rows = [result.as_row() for result in self.judge(records, profile=profile)]
+        types = {"tags": pa.list_(pa.string()), "notes": pa.list_(pa.string())}
+        types |= {f"{tag}_probability": pa.float64() for tag in TAGS}
+        columns = {name: pa.array([row[name] for row in rows], types.get(name, pa.string())) for name in RESULT_COLUMNS}
+        return pa.RecordBatch.from_pydict(columns)
 
     def _profile(self, name: str) -> Mapping[str, float]:
         try:

@@ -71,9 +71,9 @@ def margins(
 
 
 def probabilities(margin: FloatArray, slope: FloatArray, offset: FloatArray) -> FloatArray:
-    """Calibrate margins to probabilities of six decimals, by a logistic curve per tag."""
+    """Calibrate margins to probabilities of six decimals, by a logistic curve per tag; none is ever 0 or 1."""
     z = np.clip(margin * slope + offset, -40.0, 40.0)
-    result: FloatArray = np.rint(1e6 / (1.0 + _exp(-z))) / 1e6
+    result: FloatArray = np.clip(np.rint(1e6 / (1.0 + _exp(-z))), 1, 999_999) / 1e6
     return result
 
 
