@@ -1,0 +1,1 @@
+"""The HTTP service: thin, every judgement is classifier's."""

@@ -1,0 +1,116 @@
+"""`dualuse serve` as a person starts it: on this machine alone, and stopped without losing a request."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from click.testing import CliRunner
+
+from classifier import NOTICE, Model
+from service.cli import serve
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.7", "8.8.8.8", "example.org", "localhost.org", "", "127.0.0.1.org"]
+)
+def test_an_address_that_others_can_reach_is_refused_with_the_way_out(
+    host: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DUALUSE_MODEL", "/no/such/folder")  # so that it ends where the address is not refused
+    run = CliRunner().invoke(serve, ["--host", host])
+    assert run.exit_code == 2
+    assert "no keys yet" in run.output
+    assert "proxy" in run.output
+
+
+def test_a_setting_that_cannot_be_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALUSE_MAX_DOCUMENTS", "many")
+    run = CliRunner().invoke(serve, [])
+    assert run.exit_code == 2
+    assert "DUALUSE_MAX_DOCUMENTS=many" in run.output
+
+
+def test_a_taken_port_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
+    monkeypatch.setenv("DUALUSE_MODEL", str(model_folder))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = CliRunner().invoke(serve, ["--port", str(taken.getsockname()[1])])
+    assert run.exit_code == 1
+    assert "--port" in run.output
+
+
+def start(model_folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"DUALUSE_MODEL": str(model_folder), "DUALUSE_MAX_CONCURRENT": "1"}
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([sys.executable, *arguments], env=environment, **pipes)
+
+
+@pytest.fixture
+def served(model_folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    code = "from service.cli import serve; serve(['--host', 'localhost', '--port', '0'])"
+    process = start(model_folder, "-c", code)
+    assert process.stdout
+    found = re.match(r"tiny-1\.0\.0 answers on (http://127\.0\.0\.1:\d+);", process.stdout.readline())
+    assert found
+    assert process.stdout.readline().strip() == NOTICE
+    yield process, found[1]
+    process.kill()
+    process.communicate()
+
+
+def test_it_answers_logs_no_query_and_stops_in_good_order(
+    served: tuple[subprocess.Popen[str], str], model: Model
+) -> None:
+    process, url = served
+    documents = [{"title": "quadrotor"}]
+    answer = httpx2.post(f"{url}/v1/classify?q=Zebrawing", json={"documents": documents})
+    assert answer.json()["results"] == [result.as_row() for result in model.classify(documents)]
+    process.send_signal(signal.SIGINT)
+    logged, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert [json.loads(line)["route"] for line in logged.splitlines()] == ["/v1/classify"]
+
+
+def test_uvicorn_on_its_own_logs_no_query_either(model_folder: Path) -> None:
+    process = start(model_folder, "-m", "uvicorn", "service.app:app", "--port", "0")
+    assert process.stdout
+    url = None
+    while url is None:
+        line = process.stdout.readline()
+        assert line, "it ended before it listened"
+        url = re.search(r"http://127\.0\.0\.1:\d+", line)
+    assert httpx2.get(f"{url[0]}/health/ready?q=Zebrawing").json()["model"] == "tiny-1.0.0"
+    process.send_signal(signal.SIGINT)
+    logged, _ = process.communicate(timeout=20)
+    assert "Finished server process" in logged
+    assert "Zebrawing" not in logged
+
+
+def test_a_body_over_the_limit_gets_its_answer_through(served: tuple[subprocess.Popen[str], str]) -> None:
+    for content in (b" " * 12_000_000, (b" " * 100_000 for _ in range(120))):
+        answer = httpx2.post(f"{served[1]}/v1/classify", content=content, headers=JSON)
+        assert answer.status_code == 413
+
+
+def test_stopped_under_load_it_answers_what_it_has_taken(served: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = served
+    documents = [{"title": "quadrotor and missile", "abstract": "brigade crowd mint " * 150}] * 1000
+    with ThreadPoolExecutor(8) as pool:
+        body = {"documents": documents}
+        posts = [pool.submit(httpx2.post, f"{url}/v1/classify", json=body, timeout=60) for _ in range(8)]
+        next(as_completed(posts))  # they are scored one at a time, so by now the others wait for their turn
+        process.send_signal(signal.SIGTERM)
+        assert not all(post.done() for post in posts), "they were too few to stop under load"
+        assert [post.result().status_code for post in posts] == [200] * 8
