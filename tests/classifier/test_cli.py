@@ -221,7 +221,8 @@ def test_an_interrupted_run_leaves_no_output_and_exits_with_130(tmp_path: Path) 
     with fifo.open("wb") as pipe:
         pipe.write(b'{"title": "Soil"}\n' * 2000)
         pipe.flush()
-        time.sleep(0.5)
+        while list(tmp_path.iterdir()) == [fifo]:  # until it has begun to write
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr.decode()
