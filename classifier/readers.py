@@ -6,6 +6,7 @@ Every row comes out exactly once, so rows in = records + refusals. Memory stays 
 
 import contextlib
 import csv
+import dataclasses
 import io
 import itertools
 import json
@@ -377,7 +378,9 @@ def _read_rows(kind: str, stream: io.BufferedReader, subject: str, columns: Colu
             _check_header(tuple(row), columns, subject)
             checked = True
         chosen.see(row)
-        yield _refuse_flawed(row, place, columns) or to_record(row, place, columns, reader.fields)
+        outcome = to_record(row, place, columns, reader.fields)
+        flawed = _refuse_flawed(row, place, columns)
+        yield dataclasses.replace(flawed, id=outcome.id) if flawed else outcome
     chosen.check(subject)
 
 

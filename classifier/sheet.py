@@ -2,7 +2,8 @@
 
 Our own hundred lines, since openpyxl stamps the hour into every file, cuts texts at the length that a cell can hold
 without a word, and takes any text with "=" in front for a formula. Here texts are texts, marked so that Excel does
-not run them after an edit either, and what a sheet cannot hold is a ValueError.
+not run them after an edit either; a text that is too long for a cell (a list of references, mostly) says at its end
+that it was cut, and what a sheet cannot hold otherwise is an error that names the limit.
 """
 
 import math
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from classifier.compression import lend
+from classifier.errors import DualuseError
 
 MAX_ROWS = 1_048_576  # the header included
 MAX_COLUMNS = 16_384
@@ -55,6 +57,8 @@ _SHEET = f'<worksheet xmlns="{_NS}/spreadsheetml/2006/main"><sheetData>'
 # What XML cannot hold, and what reads like the way such a character is written.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
+_MEND = "Nothing was written; use CSV, JSONL or Parquet, keep fewer columns (--keep id), or cut the source into parts."
+
 
 class Sheet:
     """An Excel workbook being written to a stream."""
@@ -72,21 +76,16 @@ class Sheet:
     def add_row(self, cells: Sequence[str | int | float | bool | None]) -> None:
         """Write a row; None leaves its cell empty.
 
-        Raises ValueError where a sheet cannot hold it: too many rows or columns, too long a text, too much in all.
+        Raises DualuseError where a sheet cannot hold it: too many rows or columns, or too much in all.
         """
         if self._rows == MAX_ROWS:
-            raise ValueError(
-                f"an Excel sheet holds at most {MAX_ROWS:,} rows, the header included. Nothing was written; use CSV, "
-                "JSONL or Parquet, or cut the source into parts."
-            )
+            raise DualuseError(f"An Excel sheet holds at most {MAX_ROWS:,} rows, the header included. {_MEND}")
         if len(cells) > MAX_COLUMNS:
-            raise ValueError(
-                f"an Excel sheet holds at most {MAX_COLUMNS:,} columns, and there are {len(cells):,}. Keep fewer."
-            )
+            raise DualuseError(f"{len(cells):,} columns; an Excel sheet holds at most {MAX_COLUMNS:,}. {_MEND}")
         line = f"<row>{''.join(map(_cell, cells))}</row>".encode()
         self._size += len(line)
         if self._size > _MAX_BYTES:
-            raise ValueError("the sheet is larger than 4 GB, more than Excel opens. Use CSV, JSONL or Parquet.")
+            raise DualuseError(f"The sheet is larger than 4 GB, more than Excel opens. {_MEND}")
         self._part.write(line)
         self._rows += 1
 
@@ -119,12 +118,15 @@ def _cell(value: str | int | float | bool | None) -> str:
         value = str(value)
     if isinstance(value, (int, float)):
         return f"<c><v>{value!r}</v></c>" if math.isfinite(value) else "<c/>"
-    length = len(value) if value.isascii() else len(value.encode("utf-16-le")) // 2
-    if length > MAX_TEXT:
-        raise ValueError(
-            f"a text of {length:,} characters, where an Excel cell holds at most {MAX_TEXT:,}. Nothing was written; "
-            "use CSV, JSONL or Parquet, or --keep id."
-        )
-    text = _UNWRITABLE.sub(lambda match: f"_x{ord(match[0]):04X}_", value)
+    text = _UNWRITABLE.sub(lambda match: f"_x{ord(match[0]):04X}_", _fit(value))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f'<c s="1" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+
+
+def _fit(text: str) -> str:
+    length = len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+    if length <= MAX_TEXT:
+        return text
+    mark = f" [cut: {length:,} characters, more than an Excel cell holds]"
+    # Cut in UTF-16, as Excel counts; half a pair at the end is dropped.
+    return text.encode("utf-16-le")[: 2 * (MAX_TEXT - len(mark))].decode("utf-16-le", "ignore") + mark

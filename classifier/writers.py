@@ -297,10 +297,7 @@ class _Xlsx(_Blocks):
                     cells.append(value if plain else _as_text(name, value))
                 except (TypeError, UnicodeEncodeError) as error:
                     raise _unfit(number, name, f"cannot be written as text ({type(error).__name__})") from None
-            try:
-                self._sheet.add_row(cells)
-            except ValueError as error:
-                raise DualuseError(f"Output row {number}: {error}") from None
+            self._sheet.add_row(cells)
 
     def finish(self) -> None:
         super().finish()

@@ -18,7 +18,7 @@ FIELDS = {"id": ("ID",), "title": ("title",), "abstract": ("abstract", "annote")
 _MAX_ENTRY = 64 * 1024 * 1024  # characters; what a brace that is never closed may swallow
 _OPENING = re.compile(r"@\s*([A-Za-z]+)\s*([{(])")
 _NEXT = re.compile(r"\s*@\s*(?:(?:string|preamble|comment)\s*[{(]|[A-Za-z]+\s*[{(]\s*[^\s{}(),=]*\s*,)", re.IGNORECASE)
-_STRAY_FIELD = re.compile(r"^\s*[A-Za-z][\w-]*\s*=\s*[{\"]", re.MULTILINE)
+_STRAY_FIELD = re.compile(r"^[\s,]*[A-Za-z][\w-]*\s*=\s*[{\"]", re.MULTILINE)
 _NAME = re.compile(r"[^\s=,{}\"#%()]+")
 _GAP = re.compile(r"[\s,]*")
 _SPACE = re.compile(r"\s*")

@@ -15,7 +15,8 @@ from classifier.formats import pubmed
 from classifier.formats.elements import as_fields
 from classifier.records import UTF8_MEND, Refusal
 
-_BLOCK = 1 << 20  # bytes; the first record must begin in the first block
+_BLOCK = 1 << 20  # bytes read at once
+_FIRST = 1 << 20  # bytes in which the first record must begin
 _MAX_RECORD = 64 << 20  # bytes; what a tag that is never closed may swallow
 _OPENING = re.compile(rb"<(PubmedArticle|PubmedBookArticle|Award|award)[\s>]")
 _LONGEST_TAG = 32
@@ -65,7 +66,7 @@ def _cut(stream: io.BufferedReader, subject: str) -> Iterator[bytes]:
             opened = None
             continue
         keep = opened.start() if opened else done
-        if len(buffer) - keep > (_MAX_RECORD if opened or seen else _BLOCK):
+        if len(buffer) - keep > (_MAX_RECORD if opened or seen else _FIRST):
             raise InputError(
                 f"{subject} holds no record in {len(buffer) - keep:,} bytes. Known are PubMed's PubmedArticle and "
                 "NSF's Award; check that its tags are closed."
