@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from classifier.batch import KEEP, Summary, classify_dump
+from classifier.compression import FORMATS
 from classifier.errors import DualuseError
 from classifier.model import load
 from classifier.records import Columns, Refusal
@@ -84,12 +85,12 @@ def main() -> None:
     "--format",
     "format_",
     metavar="F",
-    help="Format of IN: jsonl, json, csv, tsv, parquet; default: by suffix.",
+    help=f"Format of IN: {', '.join(FORMATS)}; default: by suffix or content.",
 )
 @click.option(
     "--output-format",
     metavar="F",
-    help="Format of OUT: jsonl, csv, tsv, parquet; default: by suffix, else jsonl.",
+    help="Format of OUT: jsonl, csv, tsv, parquet, xlsx; default: by suffix, else jsonl.",
 )
 @click.option(
     "--keep", type=click.Choice(KEEP), default="all", show_default=True, help="Source columns to keep in OUT."
@@ -122,7 +123,7 @@ def classify(
     model_folder: Path | None,
     rejects: Path | None,
 ) -> None:
-    """Tag every record of IN (a dump: JSONL, JSON, CSV, TSV, Parquet, plain or .gz or .zst; `-` for standard input).
+    """Tag every record of IN: a dump of any known format, plain, .gz or .zst; a folder, ZIP or 'pattern*'; or `-`.
 
     One output record per input record, in the same order: id, the source's columns, the tags, and per tag a
     probability and a decision. Refused records go to OUT.rejects.jsonl with the reason; the exit code is then 3.

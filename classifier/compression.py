@@ -13,7 +13,9 @@ from typing import Any, BinaryIO
 
 from classifier.errors import InputError
 
-FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "xlsx", "ris", "wos", "medline", "bibtex", "xml")
+
+BY_CONTENT = "by content"  # in place of a format: a name that allows several
 
 _FORMAT_OF_SUFFIX = {
     ".jsonl": "jsonl",
@@ -23,6 +25,16 @@ _FORMAT_OF_SUFFIX = {
     ".tsv": "tsv",
     ".tab": "tsv",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".ris": "ris",
+    ".ciw": "wos",
+    ".isi": "wos",
+    ".nbib": "medline",
+    ".bib": "bibtex",
+    ".bibtex": "bibtex",
+    ".xml": "xml",
+    ".txt": BY_CONTENT,
 }
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".zst": "zstd"}
 SUFFIXES = ", ".join(_FORMAT_OF_SUFFIX) + " (also with .gz or .zst behind)"
@@ -32,10 +44,12 @@ _BLOCK = 256 * 1024
 
 
 def format_of(path: Path) -> str | None:
-    """Return the format that a file's name promises, or None where the suffix is not known."""
+    """Return the format that a file's name promises, BY_CONTENT, or None where the suffix is not known."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _COMPRESSION_OF_SUFFIX:
         suffixes.pop()
+        if not suffixes:
+            return BY_CONTENT  # part_000.gz, as OpenAlex names them
     return _FORMAT_OF_SUFFIX.get(suffixes[-1]) if suffixes else None
 
 
@@ -105,7 +119,7 @@ def check_text(head: bytes, subject: str) -> None:
         mend = "Save it as UTF-8, e.g. iconv -f utf-16 -t utf-8 OLD > NEW; in Excel choose 'CSV UTF-8'."
         raise InputError(f"{subject} is in UTF-16; only UTF-8 is read. {mend}")
     if head.startswith(b"PK\x03\x04"):
-        mend = "Unpack it first; save Excel sheets as 'CSV UTF-8'."
+        mend = "End its name in .zip or .xlsx, whichever it is."
         raise InputError(f"{subject} is a ZIP archive or an Excel workbook, whatever its name says. {mend}")
 
 

@@ -1,4 +1,4 @@
-"""Read JSON Lines, JSON, CSV, TSV and Parquet, plain or compressed, as records one by one.
+"""Read JSON Lines, JSON, CSV, TSV, Parquet and the formats of `classifier.formats`, as records one by one.
 
 What spoils one row gives a `Refusal` in its place and the rest goes on; what spoils the whole file is an `InputError`.
 Every row comes out exactly once, so rows in = records + refusals. Memory stays flat, but for `.json` documents.
@@ -6,6 +6,7 @@ Every row comes out exactly once, so rows in = records + refusals. Memory stays 
 
 import contextlib
 import csv
+import dataclasses
 import io
 import itertools
 import json
@@ -18,11 +19,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import orjson
 
 from classifier.compression import (
+    BY_CONTENT,
     FORMATS,
     SUFFIXES,
     check_text,
@@ -32,6 +34,9 @@ from classifier.compression import (
     put_back,
 )
 from classifier.errors import InputError
+from classifier.formats import READERS
+from classifier.formats.many import Member, list_members, read_members
+from classifier.formats.sniff import LOOK, tell
 from classifier.records import (
     BY_ALIAS,
     UTF8_MEND,
@@ -59,8 +64,9 @@ def read(
 ) -> Iterator[Record | Refusal]:
     """Yield a record or a refusal for every row of a file, of standard input ("-") or of a binary stream.
 
-    The format comes from `format`, else from the file's suffix, else (streams) from the first byte. A missing file, a
-    folder and an unknown format are told at the call, the rest while reading.
+    A folder, a pattern such as "dump/*.xml.gz" or a ZIP archive is read file by file in the order of names. The format
+    comes from `format`, else from the file's suffix, else (streams, .txt) from how the text begins. A missing file
+    and an unknown format are told at the call, the rest while reading.
 
     Raises InputError where the source as a whole cannot be used: missing, empty, damaged or cut short (after the
     rows before the damage), UTF-16, without a title or abstract column, or without a column named in `columns`.
@@ -69,14 +75,14 @@ def read(
         raise InputError(f"Format {format!r} is not known. Choose one of: {', '.join(FORMATS)}.")
     if isinstance(source, (str, Path)) and str(source) != "-":
         path = Path(source)
-        if path.is_dir():
-            raise InputError(f"{path} is a folder, not a file. Name one file in it.")
+        members = list_members(path, format)
+        if members is not None:
+            return read_members(members, lambda file, member: _read_member(file, member, format, columns))
         if not path.exists():
             raise InputError(f"{path} does not exist. Check its name and folder.")
         if format is None and format_of(path) is None:
             raise InputError(
-                f"{path} has an unknown suffix. Known: {SUFFIXES}. Rename it or say --format "
-                f"({', '.join(FORMATS)}); save Excel sheets as 'CSV UTF-8'."
+                f"{path} has an unknown suffix. Known: {SUFFIXES}. Rename it or say --format ({', '.join(FORMATS)})."
             )
         return _read(path, str(path), format, columns)
     if isinstance(source, (str, Path)):
@@ -84,7 +90,15 @@ def read(
     return _read(source, "the stream", format, columns)
 
 
-def _read(source: Path | BinaryIO, subject: str, format: str | None, columns: Columns) -> Iterator[Record | Refusal]:
+def _read_member(
+    file: Path | IO[bytes], member: Member, format: str | None, columns: Columns
+) -> Iterator[Record | Refusal]:
+    return _read(cast(Path | BinaryIO, file), member.subject, format, columns, format_of(Path(member.name)))
+
+
+def _read(
+    source: Path | BinaryIO, subject: str, format: str | None, columns: Columns, named: str | None = None
+) -> Iterator[Record | Refusal]:
     found = None
     try:
         if isinstance(source, Path):
@@ -95,7 +109,7 @@ def _read(source: Path | BinaryIO, subject: str, format: str | None, columns: Co
         else:
             with decompressed(source, None, subject) as opened:
                 found = opened[2]
-                yield from _parse(*opened[:2], None, subject, format, None, columns)
+                yield from _parse(*opened[:2], None, subject, format, named, columns)
     except (EOFError, zlib.error, OSError) as error:
         # Only real trouble with the disk carries an errno; all else is about what the compressed bytes say.
         if isinstance(error, OSError) and error.errno is not None:
@@ -121,12 +135,17 @@ def _parse(
     kind = format or named or ("parquet" if head.startswith(b"PAR1") else None)
     if kind == "parquet":
         return _read_parquet(file or stream, subject, columns)
+    if kind == "xlsx":
+        return _read_rows(kind, stream, subject, columns)
     check_text(head, subject)
     if head.startswith(_BOM):
         stream.read(len(_BOM))
         head = head[len(_BOM) :]
-    if kind is None and head.lstrip()[:1] in (b"{", b"["):
+    if kind in (None, BY_CONTENT) and head.lstrip()[:1] in (b"{", b"["):
         kind = "json"
+    if kind in (None, BY_CONTENT):
+        taken = stream.read(LOOK)
+        kind, stream = tell(taken), put_back(taken, stream)
     if kind is None:
         raise InputError(f"The format of {subject} cannot be told. Say --format ({', '.join(FORMATS)}).")
     if kind == "json" and format is None:
@@ -136,6 +155,8 @@ def _parse(
         return _read_lines(stream, subject, columns)
     if kind == "json":
         return _read_document(stream.read(), subject, columns)
+    if kind in READERS:
+        return _read_rows(kind, stream, subject, columns)
     return _read_table(stream, subject, "\t" if kind == "tsv" else None, columns)
 
 
@@ -303,6 +324,8 @@ def _find_rows(value: Any, subject: str) -> list[Any]:
         return value
     if isinstance(value, dict):
         inside = [part for part in value.values() if isinstance(part, dict)]
+        if _has_texts(value) and not any(_has_texts(row) for _, rows in _lists_in(value) for row in rows):
+            return [value]  # one work on its own, whose lists (its grants, say) are no records
         # Many services wrap the list once more: message.items, resultList.result, hits.hits.
         for holders in ([value], inside):
             lists = [found for holder in holders for found in _lists_in(holder)]
@@ -315,10 +338,20 @@ def _find_rows(value: Any, subject: str) -> list[Any]:
         found = find_columns(tuple(value))
         if found["title"] or found["abstract"]:
             return [value]
+        alone = [part for part in inside if _has_texts(part)]  # Crossref's answer about one work
+        if len(alone) == 1:
+            return alone
     raise InputError(
         f"{subject} holds no records. Give an array of objects, an object with one such list under a name like "
         "results or items, or an object with a title or an abstract."
     )
+
+
+def _has_texts(row: Any) -> bool:
+    if not isinstance(row, dict):
+        return False
+    found = find_columns(tuple(row))
+    return any(isinstance(row[name], (str, list, dict)) for name in found["title"] + found["abstract"])
 
 
 def _lists_in(holder: dict[str, Any]) -> list[tuple[str, list[Any]]]:
@@ -329,6 +362,26 @@ def _lists_in(holder: dict[str, Any]) -> list[tuple[str, list[Any]]]:
         and isinstance(value, list)
         and (not value or any(isinstance(row, dict) for row in value))
     ]
+
+
+def _read_rows(kind: str, stream: io.BufferedReader, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
+    """Judge the rows of a format of `classifier.formats`."""
+    reader = READERS[kind]
+    chosen = _Chosen(columns)
+    checked = kind != "xlsx"  # a sheet is a table: without columns for the texts it is refused as a whole
+    for entry in reader.read(stream, subject):
+        if isinstance(entry, Refusal):
+            yield entry
+            continue
+        place, row = entry
+        if not checked:
+            _check_header(tuple(row), columns, subject)
+            checked = True
+        chosen.see(row)
+        outcome = to_record(row, place, columns, reader.fields)
+        flawed = _refuse_flawed(row, place, columns)
+        yield dataclasses.replace(flawed, id=outcome.id) if flawed else outcome
+    chosen.check(subject)
 
 
 def _read_table(

@@ -6,6 +6,7 @@ is refused.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,8 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 import orjson
+
+from classifier.fulltext import cut_texts
 
 T = TypeVar("T")
 
@@ -33,9 +36,11 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "documentid",
         "recordid",
         "awardid",
+        "awdid",
         "grantid",
         "projectid",
         "applicationid",
+        "applid",
         "doi",
         "arxivid",
         "openalexid",
@@ -62,6 +67,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "publicationtitle",
         "worktitle",
         "awardtitle",
+        "awdtitltxt",
         "granttitle",
         "projecttitle",
         "proposaltitle",
@@ -73,6 +79,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "abstract",
         "abstracttext",
         "abstractnarration",
+        "awdabstractnarration",
         "paperabstract",
         "awardabstract",
         "grantabstract",
@@ -80,6 +87,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "proposalabstract",
         "publicabstract",
         "technicalabstract",
+        "techabstracttext",
         "abstractinvertedindex",
         "summary",
         "projectsummary",
@@ -90,6 +98,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }
 _INVERTED_INDEX = "abstractinvertedindex"
+_JATS_LABEL = re.compile(r"\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
 _INDEX_MEND = 'Give a string, or {"word": [positions]} as OpenAlex does.'
 
 
@@ -180,12 +189,17 @@ def find_flaw(text: str) -> str | None:
     return None
 
 
-def to_record(row: Mapping[str, Any], place: int, columns: Columns = BY_ALIAS) -> Record | Refusal:
-    """Make a record of one row; `place` is its row number.
+def to_record(
+    row: Mapping[str, Any],
+    place: int,
+    columns: Columns = BY_ALIAS,
+    found: Mapping[str, tuple[str, ...]] | None = None,
+) -> Record | Refusal:
+    """Make a record of one row; `place` is its row number, `found` says which columns may hold what (default: aliases).
 
     A column in `columns` that this row lacks counts as empty: whether the source has it is the reader's to say.
     """
-    found = find_columns(tuple(row))
+    found = find_columns(tuple(row)) if found is None else found
     given: str | None = None
     try:
         given = _read_id(row, found["id"], columns.id)
@@ -193,6 +207,8 @@ def to_record(row: Mapping[str, Any], place: int, columns: Columns = BY_ALIAS) -
         abstract = _read_text(row, (columns.abstract,) if columns.abstract else found["abstract"])
     except _FieldError as error:
         return Refusal(place, error.field, error.reason, error.mend, given)
+    if not (title or abstract or columns.title or columns.abstract):
+        title, abstract = cut_texts(row)
     if title or abstract:
         return Record(given or f"row-{place}", title, abstract, place, row)
     if columns.title or columns.abstract or found["title"] or found["abstract"]:
@@ -245,6 +261,8 @@ def _read_text(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
         text = value if isinstance(value, str) else _as_text(name, value)
         if not text or text.isspace():
             continue
+        if text.lstrip().startswith("<jats:title>"):  # Crossref: the heading of the abstract is none of its words
+            text = _JATS_LABEL.sub("", text, count=1)
         if _key(name) == _INVERTED_INDEX and isinstance(value, str):
             text = _from_index(name, _parse_index(name, text))
         if len(text) > MAX_CHARS:
@@ -263,8 +281,12 @@ def _as_text(name: str, value: Any) -> str:
         return _decode(name, value)
     if isinstance(value, Mapping):
         return _from_index(name, value)
-    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
-        return " ".join(value)
+    if isinstance(value, (list, tuple)):
+        # Crossref gives a title as a list; papers parsed from PDF give an abstract as [{"text": ...}].
+        parts = [part.get("text") if isinstance(part, Mapping) else part for part in value]
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) == len(parts):
+            return " ".join(texts)
     mend = "Give the text as a string, or choose another column with --title-column or --abstract-column."
     raise _FieldError(name, f"is {_kind(value)}, not a text.", mend)
 

@@ -1,8 +1,8 @@
-"""Write result rows as JSON Lines, CSV, TSV or Parquet, plain or compressed, whole or not at all.
+"""Write result rows as JSON Lines, CSV, TSV, Parquet or XLSX, plain or compressed, whole or not at all.
 
 A file is written under a temporary name beside its target, which it replaces only when all is on disk. The same rows
 give the same bytes, however they are cut into batches. CSV and Parquet need to know their columns at the top of the
-file, so these two settle them over the first 5,000 rows and raise an error for a later row that does not fit.
+file (XLSX too), so these settle them over the first 5,000 rows and raise an error for a later row that does not fit.
 """
 
 import base64
@@ -28,13 +28,14 @@ from typing import Any, BinaryIO, Protocol
 
 import orjson
 
-from classifier.compression import FORMATS, compressing, compression_of, format_of, lend
+from classifier.compression import compressing, compression_of, format_of, lend
 from classifier.errors import DualuseError
 from classifier.results import TAGS
+from classifier.sheet import Sheet
 
 Row = dict[str, Any]
 
-_FORMATS = tuple(name for name in FORMATS if name != "json")
+_FORMATS = ("jsonl", "csv", "tsv", "parquet", "xlsx")
 _BLOCK_ROWS = 5_000
 _PROBABILITIES = tuple(f"{tag}_probability" for tag in TAGS)
 # How our own lists read in a table cell; every other list is written as JSON.
@@ -68,12 +69,14 @@ def open_writer(target: str | Path, format: str | None = None) -> Iterator[Write
         seen = f"Format {format!r}" if format else f"The suffix of {target}"
         raise DualuseError(f"{seen} is not one that is written. Choose one of: {', '.join(_FORMATS)}.")
     compression = compression_of(path) if path else None
-    with _open_sink(path, spool=kind == "parquet") as sink, compressing(sink, compression) as stream:
-        writer: _JsonLines | _Table | _Parquet
+    with _open_sink(path, spool=kind in ("parquet", "xlsx")) as sink, compressing(sink, compression) as stream:
+        writer: _JsonLines | _Table | _Parquet | _Xlsx
         if kind == "jsonl":
             writer = _JsonLines(stream)
         elif kind == "parquet":
             writer = _Parquet(stream)
+        elif kind == "xlsx":
+            writer = _Xlsx(stream)
         else:
             writer = _Table(stream, "\t" if kind == "tsv" else ",")
         try:
@@ -258,18 +261,50 @@ def _as_cell(name: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float, Decimal)):
         return str(value)
+    return _defuse(_as_text(name, value))
+
+
+def _as_text(name: str, value: Any) -> str:
     if name in _SEPARATORS and isinstance(value, list) and all(isinstance(part, str) for part in value):
         value = _SEPARATORS[name].join(value)
     if isinstance(value, (list, tuple, dict)):
         return _as_json(value)
     text = value if isinstance(value, str) else _as_plain(value)
     text.encode()
-    return _defuse(text)
+    return text
 
 
 def _defuse(text: str) -> str:
     """Keep a spreadsheet from running a text as a formula; plain numbers stay what they are."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
+
+
+class _Xlsx(_Blocks):
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._sheet = Sheet(stream)
+
+    def _begin(self, columns: list[str], rows: list[Row]) -> None:
+        self._sheet.add_row(columns)
+
+    def _put(self, columns: list[str], rows: list[Row]) -> None:
+        for number, row in enumerate(rows, self._written + 1):
+            cells: list[str | int | float | bool | None] = []
+            for name in columns:
+                value = row.get(name)
+                plain = value is None or isinstance(value, (bool, int, float))
+                try:
+                    cells.append(value if plain else _as_text(name, value))
+                except (TypeError, UnicodeEncodeError) as error:
+                    raise _unfit(number, name, f"cannot be written as text ({type(error).__name__})") from None
+            self._sheet.add_row(cells)
+
+    def finish(self) -> None:
+        super().finish()
+        self._sheet.finish()
+
+    def close(self) -> None:
+        self._sheet.close()
 
 
 @dataclass(frozen=True, slots=True)
