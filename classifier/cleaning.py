@@ -9,7 +9,7 @@ reorders across them ("e", zero-width space, accent): a second cleaning would ch
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import unescape
 from html.entities import html5
@@ -18,6 +18,8 @@ from unicodedata import combining, is_normalized, normalize
 CLEANING_VERSION = 1
 HIDDEN_NOTE = "hidden characters removed"
 MIXED_NOTE = "letters of several scripts mixed"
+TRIGGERS = "\\$&<~{}"
+"""In ASCII, a step finds something only at one of these, or at a hyphen before a line end."""
 
 # Replace text[start:end] by the string; start < end, in order, never overlapping.
 Edit = tuple[int, int, str]
@@ -51,6 +53,14 @@ def clean(text: str) -> str:
     return text if _is_plain(text) else _run(text, [])[0]
 
 
+def clean_with_notes(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return `clean(text)` and `notes(text)`, at the price of one of them."""
+    if _is_plain(text):
+        return text, ()
+    cleaned, _, found = _run(text, [])
+    return cleaned, found
+
+
 def clean_with_map(text: str) -> Cleaned:
     """Clean the text as `clean` does, and remember where each character came from."""
     size = len(text)
@@ -71,9 +81,12 @@ def notes(text: str) -> tuple[str, ...]:
 
 def _is_plain(text: str) -> bool:
     """Tell that no step would find anything; one character `in` a text runs at memory speed, a regex does not."""
-    if not text.isascii() or "\\" in text or "$" in text or "&" in text or "<" in text or "~" in text:
+    if not text.isascii():
         return False
-    return "{" not in text and "}" not in text and ("\n" not in text or not _LINE_END.search(text))
+    for sign in TRIGGERS:
+        if sign in text:
+            return False
+    return "\n" not in text or not _LINE_END.search(text)
 
 
 def _run(text: str, sides: list[list[int]]) -> tuple[str, list[list[int]], tuple[str, ...]]:
@@ -110,7 +123,17 @@ def _follow(places: list[int], edits: list[Edit], edge: int) -> list[int]:
 
 def _byte_order_mark(text: str) -> list[Edit]:
     """Drop a byte order mark at the very start, even misread as Latin-1: exporters write it, so no note."""
-    return [(0, len(mark), "") for mark in ("\ufeff", "ï»¿") if text.startswith(mark)]
+    if not text.startswith(("\ufeff", "ï»¿")):
+        return []
+    return [(0, 1 if text[0] == "\ufeff" else 3, "")]
+
+
+_ASCII = bytes(range(128))
+
+
+def beyond_ascii(text: str) -> str:
+    """Return the characters beyond ASCII, in order: few, and found at memory speed; a regex walks the whole text."""
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
 _REFERENCE = re.compile(
@@ -143,7 +166,9 @@ _HIDDEN = re.compile(
 
 
 def _hidden(text: str) -> list[Edit]:
-    return [] if text.isascii() else [(*match.span(), "") for match in _HIDDEN.finditer(text)]
+    if text.isascii() or not _HIDDEN.search(beyond_ascii(text)):
+        return []
+    return [(*match.span(), "") for match in _HIDDEN.finditer(text)]
 
 
 # Punctuation in UTF-8 misread as Windows-1252 or Latin-1. Misread letters stay: guessing would cost real ones.
@@ -156,7 +181,6 @@ _SIGNS = {
     **dict.fromkeys("‐‑‒–—―−⁃⁻₋︱︲﹘\x96\x97", "-"),
     **{"‴": "'''", "⁗": "''''", "™": "", "℠": "", "\x99": ""},
 }
-_SIGN = re.compile(f"[{''.join(_SIGNS)}]")
 
 
 def _misread(text: str) -> list[Edit]:
@@ -166,7 +190,17 @@ def _misread(text: str) -> list[Edit]:
 
 
 def _signs(text: str) -> list[Edit]:
-    return [] if text.isascii() else [(*match.span(), _SIGNS[match[0]]) for match in _SIGN.finditer(text)]
+    if text.isascii():
+        return []
+    found = _SIGNS.keys() & set(beyond_ascii(text))
+    return sorted((place, place + 1, _SIGNS[sign]) for sign in found for place in _places(text, sign))
+
+
+def _places(text: str, sign: str) -> Iterator[int]:
+    place = text.find(sign)
+    while place >= 0:
+        yield place
+        place = text.find(sign, place + 1)
 
 
 # No character composes with an ASCII character behind it: before each, a text may be cut.
@@ -396,7 +430,7 @@ def _lookalikes(text: str) -> list[Edit]:
     Any other letter leaves the word alone ("αvβ3", "μm", a Russian word with a stray Latin letter). Greek letters
     carry meaning in science, so they need two Latin ones beside them: "hν" stays, "νmax" pays.
     """
-    if text.isascii() or not _TWIN.search(text):
+    if text.isascii() or not _TWIN.search(beyond_ascii(text)):
         return []
     edits: list[Edit] = []
     for match in _WORD.finditer(text):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier.cleaning import clean
+from classifier.cleaning import beyond_ascii, clean
 
 FEATURES_VERSION = 1
 """Changes whenever the same text would give other hashes; a model names the version that it was trained with."""
@@ -22,18 +22,20 @@ FEATURES_VERSION = 1
 UInt64Array = npt.NDArray[np.uint64]
 Int64Array = npt.NDArray[np.int64]
 
-_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
-_PAIR_PRIME = np.uint64(0x9E3779B97F4A7C15)
-_TITLE_SALT = np.uint64(0xD6E8FEB86659FD93)
+FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+FNV_PRIME = np.uint64(0x100000001B3)
+PAIR_PRIME = np.uint64(0x9E3779B97F4A7C15)
+TITLE_SALT = np.uint64(0xD6E8FEB86659FD93)
+MIX_1, MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
+_FEW = 8  # characters that are replaced one by one, at memory speed, rather than by a regex
 _FIELDS = 2  # title, abstract
 
 # Letters and digits of other scripts count as word characters byte by byte, so what is neither must become a space.
-_NOT_WORD_BEYOND_ASCII = re.compile(r"(?![^\W_])[^\x00-\x7f]")
-_LOWER = np.arange(256, dtype=np.uint8)
-_LOWER[ord("A") : ord("Z") + 1] += 32
-_IN_WORD = np.zeros(256, dtype=bool)
-_IN_WORD[[*range(ord("a"), ord("z") + 1), *range(ord("0"), ord("9") + 1), *range(0x80, 0x100)]] = True
+_NOT_WORD_BEYOND_ASCII = re.compile(r"[^\w\x00-\x7f]")
+LOWER = np.arange(256, dtype=np.uint8)
+LOWER[ord("A") : ord("Z") + 1] += 32
+IN_WORD = np.zeros(256, dtype=bool)
+IN_WORD[[*range(ord("a"), ord("z") + 1), *range(ord("0"), ord("9") + 1), *range(0x80, 0x100)]] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,15 @@ class Ngrams:
 
 def extract(documents: Sequence[tuple[str, str]]) -> Ngrams:
     """Clean and hash a batch of (title, abstract) pairs."""
-    chunks = [_fold(clean(text)) for document in documents for text in document]
+    chunks = [fold(clean(text)) for document in documents for text in document]
     lengths = np.fromiter((len(chunk) + 1 for chunk in chunks), dtype=np.int64, count=len(chunks))
     # A newline after each field ends its last word.
-    data = _LOWER[np.frombuffer(b"\n".join([*chunks, b""]), dtype=np.uint8)]
+    data = LOWER[np.frombuffer(b"\n".join([*chunks, b""]), dtype=np.uint8)]
     starts, ends = _words(data)
     words = _hash_words(data, starts, ends)
     field = np.searchsorted(np.cumsum(lengths), starts, side="right")
     same_field = field[1:] == field[:-1]
-    pairs = _mix(words[:-1] * _PAIR_PRIME ^ words[1:])[same_field]
+    pairs = _mix(words[:-1] * PAIR_PRIME ^ words[1:])[same_field]
     hashes = np.concatenate([words, pairs])
     fields = np.concatenate([field, field[1:][same_field]])
     in_title = fields % _FIELDS == 0
@@ -69,17 +71,28 @@ def extract(documents: Sequence[tuple[str, str]]) -> Ngrams:
 
 def title_hashes(hashes: UInt64Array) -> UInt64Array:
     """Return the hashes under which these n-grams count a second time when they stand in a title."""
-    return _mix(hashes ^ _TITLE_SALT)
+    return _mix(hashes ^ TITLE_SALT)
 
 
-def _fold(text: str) -> bytes:
+def fold(text: str) -> bytes:
+    """Return a cleaned text's bytes, in which a byte of `IN_WORD`, once lower-cased by table, belongs to a word."""
     if text.isascii():
         return text.encode()  # lower-cased later, by table, with the whole batch
-    return _NOT_WORD_BEYOND_ASCII.sub(" ", text.lower()).encode("utf-8", "replace")
+    beyond = beyond_ascii(text)
+    if beyond != beyond.lower():
+        text = text.lower()
+        beyond = beyond_ascii(text)
+    others = set(_NOT_WORD_BEYOND_ASCII.findall(beyond))
+    if len(others) > _FEW:
+        text = _NOT_WORD_BEYOND_ASCII.sub(" ", text)
+    else:
+        for other in others:
+            text = text.replace(other, " ")
+    return text.encode("utf-8", "replace")
 
 
 def _words(data: npt.NDArray[np.uint8]) -> tuple[Int64Array, Int64Array]:
-    inside = np.concatenate([[False], _IN_WORD[data], [False]])
+    inside = np.concatenate([[False], IN_WORD[data], [False]])
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     return edges[::2], edges[1::2]
 
@@ -91,11 +104,11 @@ def _hash_words(data: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Arra
     sorted_starts = starts[order]
     # alive[i] = how many words are longer than i characters; they come first in `order`.
     alive = len(lengths) - np.cumsum(np.bincount(lengths, minlength=1))
-    state = np.full(len(starts), _FNV_OFFSET)
+    state = np.full(len(starts), FNV_OFFSET)
     for i, count in enumerate(alive[:-1]):
         head = state[:count]
         head ^= data[sorted_starts[:count] + i]
-        head *= _FNV_PRIME
+        head *= FNV_PRIME
     hashes = np.empty_like(state)
     hashes[order] = _mix(state)
     return hashes
@@ -104,7 +117,7 @@ def _hash_words(data: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Arra
 def _mix(h: UInt64Array) -> UInt64Array:
     """MurmurHash3's 64-bit finaliser: FNV-1a alone leaves the upper bits of short words nearly equal."""
     h = h ^ (h >> np.uint64(33))
-    h = h * np.uint64(0xFF51AFD7ED558CCD)
+    h = h * MIX_1
     h = h ^ (h >> np.uint64(33))
-    h = h * np.uint64(0xC4CEB9FE1A85EC53)
+    h = h * MIX_2
     return h ^ (h >> np.uint64(33))

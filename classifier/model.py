@@ -1,26 +1,39 @@
 """The classifier: documents in, judgements out. `load()` gives the shipped one.
 
-A `Model` holds plain arrays and is safe to share between threads: nothing in it changes after loading.
+A `Model` holds plain arrays and is safe to share between threads: nothing that a result depends on changes after
+loading. Few documents are scored by array code, many by the compiled code of `kernel`: the same bits, only sooner.
 """
 
+import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from classifier import assets, modelfolder, scoring
-from classifier.cleaning import CLEANING_VERSION, notes
+from classifier import assets, modelfolder, notes, scoring
+from classifier.cleaning import CLEANING_VERSION
 from classifier.errors import DualuseError, ModelError
 from classifier.features import FEATURES_VERSION, extract
+from classifier.notes import Notes
 from classifier.records import Record, Refusal, in_batches, to_record
 from classifier.results import RESULT_COLUMNS, TAGS, Judgement, Result
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from classifier.kernel import Kernel
+
 BATCH = 512
 """Documents scored at a time: enough to amortise array calls, small enough to stay in the processor's cache."""
+
+KERNEL_FROM = 4096
+"""Documents that a model has judged when it loads the compiled code: importing numba and reading its cache take half a
+second, in which the array code scores about as many."""
+
+DECISIONS = ("clear", "flag")
 
 Document = Record | str | tuple[str, str] | Mapping[str, Any]
 
@@ -52,21 +65,38 @@ class Model:
             np.array([self.parameters[part][tag] for tag in TAGS], dtype=np.float64)
             for part in ("scale", "intercept", "slope", "offset")
         )
+        self._judged = 0
+        self._kernel: Kernel | None = None
+
+    def prepare(self) -> bool:
+        """Load the compiled code now rather than after some thousand documents; return whether there is any.
+
+        The first time on a machine it is compiled, which takes seconds; later it comes from the user's cache folder.
+        Without numba everything works, only more slowly.
+        """
+        kernel = _kernel_class()
+        if kernel is not None and self._kernel is None:
+            with contextlib.suppress(ValueError):  # a model beyond the kernel's layout
+                self._kernel = kernel(self.ngrams, self._idf, self._weights, self._tf_levels)
+        return self._kernel is not None
 
     def margins(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
         """Return the uncalibrated margins of (title, abstract) pairs: array (documents, tags)."""
-        counts = scoring.look_up(extract(documents), self.ngrams)
-        return scoring.margins(
-            counts, len(documents), self._idf, self._tf_levels, self._weights, self._scale, self._intercept
-        )
+        return self._score(documents)[0]
 
     def probabilities(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
         """Return the calibrated probabilities of (title, abstract) pairs: array (documents, tags)."""
-        return scoring.probabilities(self.margins(documents), self._slope, self._offset)
+        return self._calibrate(self.margins(documents))
+
+    def flags(self, probability: scoring.FloatArray, profile: str = "balanced") -> npt.NDArray[np.bool_]:
+        """Tell where probabilities (documents, tags) reach the profile's thresholds: the one decision rule."""
+        thresholds = self._profile(profile)
+        result: npt.NDArray[np.bool_] = probability >= np.array([thresholds[tag] for tag in TAGS])
+        return result
 
     def decide(self, probability: float, tag: str, profile: str = "balanced") -> str:
-        """Return `flag` where a probability reaches the profile's threshold, else `clear`: the one decision rule."""
-        return "flag" if probability >= self._profile(profile)[tag] else "clear"
+        """Return the decision on one probability, `flag` or `clear`."""
+        return DECISIONS[int(self.flags(np.full(len(TAGS), probability), profile)[TAGS.index(tag)])]
 
     def classify(self, documents: Iterable[Document], *, profile: str = "balanced") -> list[Result]:
         """Judge documents: texts, (title, abstract) pairs, mappings with those names, or Records.
@@ -87,30 +117,77 @@ class Model:
     def judge(self, records: Iterable[Record], *, profile: str = "balanced") -> list[Result]:
         """Judge one batch of records."""
         records = list(records)
-        probability = self.probabilities([(record.title, record.abstract) for record in records])
+        margins, found = self._score([(record.title, record.abstract) for record in records])
+        probability = self._calibrate(margins)
+        flags = self.flags(probability, profile)
+        rows = zip(records, probability.tolist(), flags.tolist(), found.tolist(), strict=True)
         return [
             Result(
                 id=record.id,
-                judgements={
-                    tag: Judgement(float(p), self.decide(p, tag, profile)) for tag, p in zip(TAGS, row, strict=True)
-                },
-                notes=_notes(record),
+                judgements={tag: Judgement(p, DECISIONS[f]) for tag, p, f in zip(TAGS, ps, fs, strict=True)},
+                notes=told,
                 model=self.id,
             )
-            for record, row in zip(records, probability.tolist(), strict=True)
+            for record, ps, fs, told in rows
         ]
 
     def judge_arrow(self, titles: "pa.Array", abstracts: "pa.Array", *, profile: str = "balanced") -> "pa.RecordBatch":
-        """Judge a batch given as two string arrays (null for none): one column per name of `RESULT_COLUMNS`."""
+        """Judge a batch given as two string arrays (null for none): one column per name of `RESULT_COLUMNS`.
+
+        Several threads may call it at once, and gain by it: most of it runs without Python's global lock.
+
+        Raises DualuseError where the profile is not known, ValueError where the arrays differ in length.
+        """
+        self._profile(profile)
+        if kernel := self._kernel_for(len(titles)):
+            margins, found = self._score_arrow(kernel, titles, abstracts)
+        else:
+            texts = zip(titles.to_pylist(), abstracts.to_pylist(), strict=True)
+            margins, found = self._score([(title or "", abstract or "") for title, abstract in texts])
+        probability = self._calibrate(margins)
+        return self._columns(probability, self.flags(probability, profile), found)
+
+    def _score(self, documents: list[tuple[str, str]]) -> tuple[scoring.FloatArray, Notes]:
+        kernel = self._kernel_for(len(documents))
+        if kernel is not None and (arrays := _as_arrow(documents)) is not None:
+            return self._score_arrow(kernel, *arrays)
+        counts = scoring.look_up(extract(documents), self.ngrams)
+        sums = scoring.sums(counts, len(documents), self._idf, self._tf_levels, self._weights)
+        return scoring.weighted(*sums, self._scale, self._intercept), notes.of_texts(documents)
+
+    def _score_arrow(
+        self, kernel: "Kernel", titles: "pa.Array", abstracts: "pa.Array"
+    ) -> tuple[scoring.FloatArray, Notes]:
+        scored = kernel.score(titles, abstracts)
+        return scoring.weighted(scored.dot, scored.norm, self._scale, self._intercept), scored.notes
+
+    def _calibrate(self, margins: scoring.FloatArray) -> scoring.FloatArray:
+        return scoring.probabilities(margins, self._slope, self._offset)
+
+    def _kernel_for(self, documents: int) -> "Kernel | None":
+        """Return the compiled code once there is enough to score; a lost count under threads only delays it."""
+        if self._kernel is None:
+            self._judged += documents
+            if self._judged >= KERNEL_FROM:
+                self.prepare()
+        return self._kernel
+
+    def _columns(self, probability: scoring.FloatArray, flags: npt.NDArray[np.bool_], found: Notes) -> "pa.RecordBatch":
         import pyarrow as pa
 
-        texts = zip(titles.to_pylist(), abstracts.to_pylist(), strict=True)
-        records = [Record("", title or "", abstract or "", place, {}) for place, (title, abstract) in enumerate(texts)]
-        rows = [result.as_row() for result in self.judge(records, profile=profile)]
-        types = {"tags": pa.list_(pa.string()), "notes": pa.list_(pa.string())}
-        types |= {f"{tag}_probability": pa.float64() for tag in TAGS}
-        columns = {name: pa.array([row[name] for row in rows], types.get(name, pa.string())) for name in RESULT_COLUMNS}
-        return pa.RecordBatch.from_pydict(columns)
+        ends = np.concatenate([[0], np.cumsum(flags.sum(axis=1))]).astype(np.int32)
+        tags = pa.array(TAGS, pa.string()).take(pa.array(np.nonzero(flags)[1]))
+        decisions = pa.array(DECISIONS, pa.string())
+        kinds = pa.array(found.kinds, pa.list_(pa.string()))
+        columns = {
+            "tags": pa.ListArray.from_arrays(pa.array(ends), tags),
+            "notes": kinds.take(pa.array(found.kind)),
+            "model": pa.repeat(pa.scalar(self.id, pa.string()), len(flags)),
+        }
+        for place, tag in enumerate(TAGS):
+            columns[f"{tag}_probability"] = pa.array(np.ascontiguousarray(probability[:, place]))
+            columns[f"{tag}_decision"] = decisions.take(pa.array(flags[:, place].astype(np.int8)))
+        return pa.RecordBatch.from_pydict({name: columns[name] for name in RESULT_COLUMNS})
 
     def _profile(self, name: str) -> Mapping[str, float]:
         try:
@@ -140,6 +217,21 @@ def _as_record(document: Document, place: int) -> Record:
     return record
 
 
-def _notes(record: Record) -> tuple[str, ...]:
-    missing = [f"no {name}" for name in ("title", "abstract") if not getattr(record, name).strip()]
-    return (*missing, *dict.fromkeys((*notes(record.title), *notes(record.abstract))))
+@functools.cache
+def _kernel_class() -> "type[Kernel] | None":
+    try:
+        from classifier.kernel import Kernel
+    except Exception:  # not installed, switched off, or broken in any of the ways a compiler can be: array code it is
+        return None
+    return Kernel
+
+
+def _as_arrow(documents: list[tuple[str, str]]) -> "tuple[pa.Array, pa.Array] | None":
+    """Return the texts as two Arrow arrays, or None where they have no UTF-8 (a lone surrogate, from JSON)."""
+    import pyarrow as pa
+
+    try:
+        titles, abstracts = (pa.array([document[side] for document in documents], pa.string()) for side in (0, 1))
+    except UnicodeEncodeError:
+        return None
+    return (titles, abstracts) if isinstance(titles, pa.Array) and isinstance(abstracts, pa.Array) else None

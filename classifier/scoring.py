@@ -59,6 +59,16 @@ def margins(
 
     A text of which nothing is known gets the intercepts.
     """
+    return weighted(*sums(counts, size, idf, tf_levels, weights), scale, intercept)
+
+
+def sums(
+    counts: Counts, size: int, idf: npt.NDArray[np.uint16], tf_levels: Int64Array, weights: npt.NDArray[np.int16]
+) -> tuple[Int64Array, Int64Array]:
+    """Return the two exact sums of each document: dot products (size, tags) and squared length (size).
+
+    `kernel` computes the same two from text; the length of a text of which nothing is known is 1.
+    """
     value = values(counts, idf, tf_levels)
     present, first = np.unique(counts.document, return_index=True)
     dot = np.zeros((size, weights.shape[1]), dtype=np.int64)
@@ -66,6 +76,11 @@ def margins(
     if len(present):
         dot[present] = np.add.reduceat(value[:, None] * weights[counts.entry].astype(np.int64), first, axis=0)
         norm[present] = np.add.reduceat(value * value, first)
+    return dot, norm
+
+
+def weighted(dot: Int64Array, norm: Int64Array, scale: FloatArray, intercept: FloatArray) -> FloatArray:
+    """Turn the exact sums into margins: array (documents, tags)."""
     result: FloatArray = dot / np.sqrt(norm.astype(np.float64))[:, None] * scale + intercept
     return result
 
