@@ -27,7 +27,11 @@ from pyspark.sql import DataFrame, Row, SparkSession  # noqa: E402
 
 from classifier.spark import classify_dataframe, main  # noqa: E402
 
-pytestmark = pytest.mark.heavy
+pytestmark = [
+    pytest.mark.heavy,
+    # PySpark 4.0 leaves the sockets of `collect` to the garbage collector.
+    pytest.mark.filterwarnings(r"ignore:Exception ignored in. <socket\.socket:pytest.PytestUnraisableExceptionWarning"),
+]
 
 PAPERS = ROOT / "data/examples/papers.jsonl"
 PROJECTS = ROOT / "data/examples/projects.csv"
