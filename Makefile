@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint clean
+JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
+
+.PHONY: demo test test-all java lint clean
 
 demo: .venv/base
 	$(BIN)/dualuse classify data/examples/papers.jsonl -o build/papers.csv --keep id
@@ -12,8 +14,19 @@ demo: .venv/base
 test: .venv/test
 	$(BIN)/pytest -m "not heavy"
 
-test-all: .venv/test
+test-all: .venv/test .venv/spark java
 	$(BIN)/pytest
+
+# Spark 4 runs on Java 17 or later. Where there is none and apt-get is, it is installed.
+java:
+	@has() { $(JAVA) -version 2>&1 | grep -Eq 'version "(1[7-9]|[2-9][0-9])'; }; has && exit; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	if command -v apt-get >/dev/null && { [ -z "$$sudo" ] || command -v sudo >/dev/null; }; then \
+		echo "No Java 17 or later found: installing one for the Spark tests."; \
+		$$sudo apt-get update -qq && { $$sudo apt-get install -qq -y openjdk-17-jre-headless \
+			|| $$sudo apt-get install -qq -y openjdk-21-jre-headless; }; \
+	fi; \
+	has || { echo "The Spark tests need Java 17 or later. Install one and set JAVA_HOME, or run 'make test', which leaves them out." >&2; exit 1; }
 
 lint: .venv/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -33,6 +46,10 @@ clean:
 
 .venv/test: .venv/python pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+.venv/spark: .venv/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark]'
 	touch $@
 
 .venv/dev: .venv/python pyproject.toml
