@@ -8,13 +8,14 @@ from pathlib import Path
 
 from classifier.errors import ModelError
 
-DEFAULT_MODEL = "fast-1.0.0"
+SHIPPED = {"fast": "fast-1.0.0", "careful": "careful-1.0.0"}
+DEFAULT = "careful"
 _PACKAGE = Path(__file__).parent
 _ASSETS = _PACKAGE / "_assets"
 _CHECKOUT = _PACKAGE.parent
 
 
-def model_folder(name: str = DEFAULT_MODEL) -> Path:
+def model_folder(name: str = SHIPPED[DEFAULT]) -> Path:
     """Return the folder of a shipped model.
 
     Raises ModelError where no such model is shipped.

@@ -6,7 +6,7 @@ loading. Few documents are scored by array code, many by the compiled code of `k
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from classifier.features import FEATURES_VERSION, extract
 from classifier.notes import Notes
 from classifier.records import Record, Refusal, in_batches, to_record
 from classifier.results import RESULT_COLUMNS, TAGS, Judgement, Result
+from classifier.second import Second
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +40,7 @@ Document = Record | str | tuple[str, str] | Mapping[str, Any]
 
 
 class Model:
-    """A trained classifier read from a model folder.
+    """A trained classifier read from a model folder: n-grams alone, or with a second reading where they leave doubt.
 
     Attributes: `id`, `digest`, `thresholds` (profile -> tag -> probability) and `parameters` (all of model.json).
     """
@@ -57,7 +58,7 @@ class Model:
         if self.parameters["versions"] != wanted:
             raise ModelError(f"{folder}: trained with {self.parameters['versions']}, this version computes {wanted}.")
         self.id: str = self.parameters["id"]
-        self.digest = modelfolder.digest(self.parameters, arrays)
+        self.digest = modelfolder.digest(folder, self.parameters, arrays)
         self.thresholds: Mapping[str, Mapping[str, float]] = self.parameters["thresholds"]
         self.ngrams, self._idf, self._weights = arrays["ngrams"], arrays["idf"], arrays["weights"]
         self._tf_levels = np.array(self.parameters["tf_levels"], dtype=np.int64)
@@ -67,6 +68,7 @@ class Model:
         )
         self._judged = 0
         self._kernel: Kernel | None = None
+        self._second = Second(folder, self.parameters["second"]) if "second" in self.parameters else None
 
     def prepare(self) -> bool:
         """Load the compiled code now rather than after some thousand documents; return whether there is any.
@@ -86,7 +88,13 @@ class Model:
 
     def probabilities(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
         """Return the calibrated probabilities of (title, abstract) pairs: array (documents, tags)."""
-        return self._calibrate(self.margins(documents))
+        return self._calibrate(self.margins(documents), lambda rows: [documents[row] for row in rows])
+
+    def read_again(self, documents: list[tuple[str, str]]) -> npt.NDArray[np.bool_]:
+        """Tell which (title, abstract) pairs get a second reading: array (documents,)."""
+        if self._second is None:
+            return np.zeros(len(documents), dtype=bool)
+        return self._second.doubtful(scoring.probabilities(self.margins(documents), self._slope, self._offset))
 
     def flags(self, probability: scoring.FloatArray, profile: str = "balanced") -> npt.NDArray[np.bool_]:
         """Tell where probabilities (documents, tags) reach the profile's thresholds: the one decision rule."""
@@ -117,8 +125,9 @@ class Model:
     def judge(self, records: Iterable[Record], *, profile: str = "balanced") -> list[Result]:
         """Judge one batch of records."""
         records = list(records)
-        margins, found = self._score([(record.title, record.abstract) for record in records])
-        probability = self._calibrate(margins)
+        documents = [(record.title, record.abstract) for record in records]
+        margins, found = self._score(documents)
+        probability = self._calibrate(margins, lambda rows: [documents[row] for row in rows])
         flags = self.flags(probability, profile)
         rows = zip(records, probability.tolist(), flags.tolist(), found.tolist(), strict=True)
         return [
@@ -142,9 +151,8 @@ class Model:
         if kernel := self._kernel_for(len(titles)):
             margins, found = self._score_arrow(kernel, titles, abstracts)
         else:
-            texts = zip(titles.to_pylist(), abstracts.to_pylist(), strict=True)
-            margins, found = self._score([(title or "", abstract or "") for title, abstract in texts])
-        probability = self._calibrate(margins)
+            margins, found = self._score(_pairs(titles, abstracts))
+        probability = self._calibrate(margins, lambda rows: _pairs(titles.take(rows), abstracts.take(rows)))
         return self._columns(probability, self.flags(probability, profile), found)
 
     def _score(self, documents: list[tuple[str, str]]) -> tuple[scoring.FloatArray, Notes]:
@@ -161,8 +169,14 @@ class Model:
         scored = kernel.score(titles, abstracts)
         return scoring.weighted(scored.dot, scored.norm, self._scale, self._intercept), scored.notes
 
-    def _calibrate(self, margins: scoring.FloatArray) -> scoring.FloatArray:
-        return scoring.probabilities(margins, self._slope, self._offset)
+    def _calibrate(
+        self, margins: scoring.FloatArray, texts: Callable[[list[int]], list[tuple[str, str]]]
+    ) -> scoring.FloatArray:
+        """Return probabilities; `texts` gives the documents in some rows, for those that are read a second time."""
+        probability = scoring.probabilities(margins, self._slope, self._offset)
+        if self._second is None:
+            return probability
+        return self._second.revise(probability, margins, texts)
 
     def _kernel_for(self, documents: int) -> "Kernel | None":
         """Return the compiled code once there is enough to score; a lost count under threads only delays it."""
@@ -196,12 +210,13 @@ class Model:
             raise DualuseError(f"Profile {name!r} is not in {self.id}; it has {sorted(self.thresholds)}.") from None
 
 
-def load(folder: Path | str | None = None) -> Model:
-    """Load a model folder, or the shipped model.
+def load(model: Path | str | None = None) -> Model:
+    """Load a model: `fast`, `careful`, the folder of another one, or the default.
 
-    Raises ModelError where the folder is missing or damaged.
+    Raises ModelError where there is no such model, or its folder is damaged.
     """
-    return Model(assets.model_folder() if folder is None else Path(folder))
+    shipped = assets.SHIPPED.get(str(model or assets.DEFAULT))
+    return Model(assets.model_folder(shipped) if shipped else Path(str(model)))
 
 
 def _as_record(document: Document, place: int) -> Record:
@@ -224,6 +239,11 @@ def _kernel_class() -> "type[Kernel] | None":
     except Exception:  # not installed, switched off, or broken in any of the ways a compiler can be: array code it is
         return None
     return Kernel
+
+
+def _pairs(titles: "pa.Array", abstracts: "pa.Array") -> list[tuple[str, str]]:
+    texts = zip(titles.to_pylist(), abstracts.to_pylist(), strict=True)
+    return [(title or "", abstract or "") for title, abstract in texts]
 
 
 def _as_arrow(documents: list[tuple[str, str]]) -> "tuple[pa.Array, pa.Array] | None":

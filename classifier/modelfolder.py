@@ -22,6 +22,7 @@ ARRAYS: dict[str, np.dtype[Any]] = {
     "idf": np.dtype("<u2"),
     "weights": np.dtype("<i2"),
 }
+ENCODER, TOKENIZER = "encoder.onnx", "tokenizer.json"
 MAX_FILE_BYTES = 512 * 1024 * 1024
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -81,8 +82,8 @@ def verify(folder: Path) -> None:
             raise ModelError(f"{path}: differs from {MANIFEST} (damaged or changed). Get the model again.")
 
 
-def digest(parameters: dict[str, Any], arrays: Arrays) -> str:
-    """Return the SHA-256 over arrays, parameters, calibration and thresholds: equal digests score alike."""
+def digest(folder: Path, parameters: dict[str, Any], arrays: Arrays) -> str:
+    """Return the SHA-256 over arrays, encoder, parameters, calibration, thresholds: equal digests score alike."""
     total = hashlib.sha256()
     numeric = {key: value for key, value in parameters.items() if key not in _DESCRIPTIVE}
     total.update(json.dumps(numeric, sort_keys=True, separators=(",", ":")).encode())
@@ -90,6 +91,9 @@ def digest(parameters: dict[str, Any], arrays: Arrays) -> str:
         array = np.ascontiguousarray(arrays[name], dtype=ARRAYS[name])
         total.update(f"{name}{array.shape}".encode())
         total.update(array.tobytes())
+    for name in (ENCODER, TOKENIZER):
+        if (folder / name).exists():
+            total.update(f"{name}{_sha256(folder / name)}".encode())
     return total.hexdigest()
 
 

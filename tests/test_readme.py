@@ -14,7 +14,7 @@ import pytest
 
 from classifier import Model
 from tests.conftest import ROOT
-from training.card import card, counts, figures
+from training.card import card, counts, figures, read_choice
 from training.labels import read_labels
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,12 +77,13 @@ def test_the_python_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "('drones',) 0." in capsys.readouterr().out
 
 
-def test_the_figures_are_those_that_were_measured_with_the_shipped_model(shipped: Model) -> None:
-    metrics = json.loads((shipped.folder / "metrics.json").read_text())
-    choice = json.loads((shipped.folder / "choice.json").read_text())
-    assert metrics["model"]["digest"] == shipped.digest
-    assert figures(metrics) in README
-    assert (shipped.folder / "README.md").read_text() == card(shipped.parameters, metrics, choice)
+def test_the_figures_are_those_that_were_measured_with_the_shipped_models(shipped: Model, fast: Model) -> None:
+    measured = []
+    for model in (shipped, fast):
+        measured.append(json.loads((model.folder / "metrics.json").read_text()))
+        assert measured[-1]["model"]["digest"] == model.digest
+        assert (model.folder / "README.md").read_text() == card(model.parameters, measured[-1], read_choice())
+    assert figures(*measured) in README
     assert counts(read_labels(ROOT / "data/labels")) in (ROOT / "data/README.md").read_text()
 
 

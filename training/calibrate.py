@@ -44,3 +44,16 @@ def best_f1_threshold(probability: FloatArray, tag: BoolArray) -> float:
     cut = last[np.argmax(f1[last])]
     below = ranked[cut + 1] if cut + 1 < len(ranked) else 0.0
     return round(float(ranked[cut] + below) / 2, 6)
+
+
+def expected_f1_threshold(probability: FloatArray) -> float:
+    """Return the probability at and above which flagging gives the highest expected F1, where probabilities are true.
+
+    It asks the probabilities instead of counting hits (Lipton et al. 2014, "Optimal thresholding of classifiers to
+    maximize F1"), which is steadier than `best_f1_threshold` on some two thousand records.
+    """
+    ranked = np.sort(probability)[::-1]
+    f1 = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
+    cut = int(np.argmax(f1))
+    below = ranked[cut + 1] if cut + 1 < len(ranked) else 0.0
+    return float(ranked[cut] + below) / 2

@@ -12,6 +12,7 @@ from classifier.modelfolder import write_beside
 from classifier.readers import read
 from classifier.records import Record
 from classifier.writers import open_writer
+from training.careful import train_careful
 from training.cases import check, read_cases, write_known_failures
 from training.dumps import find_records, hydrate
 from training.evaluate import evaluate as measure_model
@@ -28,20 +29,25 @@ _features_option = click.option("--features", type=_PATH, default=FEATURES, show
 
 @click.command()
 @click.option("-o", "--output", type=_PATH, required=True, help="Folder for the model; its name is the model's id.")
+@click.option("--model", "kind", type=click.Choice([*assets.SHIPPED]), default=assets.DEFAULT, show_default=True)
+@click.option("--encoder", type=_PATH, help="Careful: folder with encoder and held-out readings; default: as shipped.")
 @_labels_option
 @_features_option
-def train(output: Path, labels: Path, features: Path) -> None:
-    """Rebuild the model from labels and stored features: no text, no network, the same digest."""
-    train_model(labels, features, output)
-    model = Model(output)
-    click.echo(f"{output}: trained on {model.parameters['trained_on']['records']:,} records, digest {model.digest}")
+def train(output: Path, kind: str, encoder: Path | None, labels: Path, features: Path) -> None:
+    """Rebuild a model from labels and stored features: no text, no network, the same digest."""
+    if kind == "fast":
+        train_model(labels, features, output)
+    else:
+        train_careful(encoder or assets.model_folder(assets.SHIPPED["careful"]), labels, features, output)
+    trained = Model(output)
+    click.echo(f"{output}: trained on {trained.parameters['trained_on']['records']:,} records, digest {trained.digest}")
 
 
 @click.command()
 @click.argument("labelled", type=_PATH)
 @click.option("-o", "--output", type=_PATH, help="Write all figures to this JSON file.")
 @click.option("--split", help="Measure only records whose `split` is this.")
-@click.option("--model", "model_folder", type=_PATH, help="Model folder; default: the shipped model.")
+@click.option("--model", default=assets.DEFAULT, show_default=True, metavar="fast|careful|DIR", help="Which model.")
 @click.option("--profile", default="balanced", show_default=True, help="Which of the model's thresholds to use.")
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Measure the two baselines too.")
 @_labels_option
@@ -50,7 +56,7 @@ def evaluate(
     labelled: Path,
     output: Path | None,
     split: str | None,
-    model_folder: Path | None,
+    model: str,
     profile: str,
     baselines: bool,
     labels: Path,
@@ -65,7 +71,7 @@ def evaluate(
         "labels_folder": labels,
         "features_folder": features,
     }
-    report = measure_model(load(model_folder), records, profile=profile, **(peers if baselines else {}))
+    report = measure_model(load(model), records, profile=profile, **(peers if baselines else {}))
     for subset in ("all", "not hard", "natural prevalence"):
         click.echo(f"{subset}\n{table(report, subset)}\n")
     click.echo(report["labels"])
@@ -129,12 +135,12 @@ def hydrate_command(dumps: tuple[Path, ...], labels: Path, output: str) -> None:
 
 
 @data.command("cases")
-@click.option("--model", "model_folder", type=_PATH, help="Model folder; default: the shipped model.")
+@click.option("--model", default=assets.DEFAULT, show_default=True, metavar="fast|careful|DIR", help="Which model.")
 @click.option("--folder", type=_PATH, default=CASES, show_default=True, help="Folder of the case files.")
 @click.option("--update", is_flag=True, help="Rewrite known_failures.jsonl by what this model gets wrong.")
-def cases_command(model_folder: Path | None, folder: Path, update: bool) -> None:
+def cases_command(model: str, folder: Path, update: bool) -> None:
     """Check a model on the authored negatives and minimal pairs."""
-    outcomes = check(load(model_folder), read_cases(folder))
+    outcomes = check(load(model), read_cases(folder))
     for name, start, end in (
         ("negatives", "negative", ""),
         ("inside", "pair", "/inside"),

@@ -91,6 +91,7 @@ def evaluate(
             "refused": len(labelled.refused),
             "sha256_of_ids": hashlib.sha256("\n".join(label.id for label in labels).encode()).hexdigest(),
         },
+        "read_again": _share_read_again(model, documents, labels),
         "labels": LABELS_NOTE,
         "interval": "2.5th to 97.5th percentile of 1,000 bootstrap resamplings of the records",
         "systems": {name: _by_subset(truth, judged, labels) for name, judged in systems.items()},
@@ -112,6 +113,15 @@ def table(report: dict[str, Any], subset: str = "all") -> str:
             cells = "".join(f"{_cell(figures[name]):>26}" for name in MEASURES)
             lines.append(f"{system:32}{tag:16}{cells}")
     return "\n".join(lines)
+
+
+def _share_read_again(model: Model, documents: list[tuple[str, str]], labels: Sequence[Label]) -> dict[str, float]:
+    again = model.read_again(documents)
+    weight = np.array([label.weight or 0.0 for label in labels])
+    shares = {"all": round(float(again.mean()), 4)}
+    if weight.any():
+        shares["natural prevalence"] = round(float(weight @ again / weight.sum()), 4)
+    return shares
 
 
 def _by_subset(truth: np.ndarray[Any, Any], judged: Judged, labels: Sequence[Label]) -> dict[str, Figures]:

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.pipeline import Pipeline
 
 from classifier.features import UInt64Array
+from classifier.modelfolder import Arrays
 from classifier.results import TAGS
 from classifier.scoring import FloatArray, probabilities
 from training.featurestore import count_matrix
@@ -82,12 +83,7 @@ class CalibratedTags(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return True
 
 
-def build_pipeline(
-    parameters: Mapping[str, Any],
-    ngrams: UInt64Array,
-    idf: npt.NDArray[np.uint16],
-    weights: npt.NDArray[np.int16],
-) -> Pipeline:
+def build_pipeline(parameters: Mapping[str, Any], arrays: Arrays) -> Pipeline:
     """Build the pipeline from the parts of a model folder."""
     scale, intercept, slope, offset, threshold = (
         np.array([part[tag] for tag in TAGS])
@@ -98,7 +94,7 @@ def build_pipeline(
     )
     return Pipeline(
         [
-            ("ngrams", HashedNgrams(ngrams, idf)),
-            ("tags", CalibratedTags(weights * scale, intercept, slope, offset, threshold)),
+            ("ngrams", HashedNgrams(arrays["ngrams"], arrays["idf"])),
+            ("tags", CalibratedTags(arrays["weights"] * scale, intercept, slope, offset, threshold)),
         ]
     )

@@ -6,6 +6,7 @@ then one fit on all training records, its weights rounded to 16 bits.
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from classifier.cleaning import CLEANING_VERSION
 from classifier.errors import InputError
 from classifier.features import FEATURES_VERSION
 from classifier.results import TAGS
-from classifier.scoring import probabilities
+from classifier.scoring import FloatArray, probabilities
 from training.calibrate import best_f1_threshold, fit_curve
 from training.featurestore import Features, read_features, tag_matrix
 from training.fit import (
@@ -38,12 +39,29 @@ _LARGEST_WEIGHT = 32767
 
 
 def train(labels_folder: Path, features_folder: Path, out: Path, settings: Settings | None = None) -> dict[str, Any]:
-    """Train on every labelled record that has features and write a model folder; return its parameters.
+    """Train the n-gram model on every labelled record that has features; write its folder, return its parameters.
 
     Raises InputError where labels or features are missing, or `out` holds something else than a model.
     """
-    settings = settings or Settings()
     labels, features = training_records(labels_folder, features_folder)
+    parameters, arrays, _ = fit_first(labels, features, labels_folder, features_folder, settings)
+    parameters |= {"id": out.name}
+    empty_model_folder(out)
+    modelfolder.write(out, parameters, arrays)
+    joblib.dump(build_pipeline(parameters, arrays), out / "pipeline.joblib", compress=3)
+    modelfolder.write_manifest(out)
+    return parameters
+
+
+def fit_first(
+    labels: Sequence[Label],
+    features: Features,
+    labels_folder: Path,
+    features_folder: Path,
+    settings: Settings | None = None,
+) -> tuple[dict[str, Any], modelfolder.Arrays, FloatArray]:
+    """Fit the n-gram model; return its parameters, arrays, and out-of-fold margins (records, tags)."""
+    settings = settings or Settings()
     tags = tag_matrix([label.tags for label in labels], TAGS)
     idf = idf_levels(features.counts)
     unit = unit_vectors(features.counts, idf)
@@ -51,23 +69,17 @@ def train(labels_folder: Path, features_folder: Path, out: Path, settings: Setti
     drawn = np.array([label.weight is not None for label in labels])
     weight = np.array([label.weight or 0.0 for label in labels])
     curves = [fit_curve(margins[drawn, k], tags[drawn, k], weight[drawn]) for k in range(len(TAGS))]
-    slope, offset = np.array([c.slope for c in curves]), np.array([c.offset for c in curves])
-    probability = probabilities(margins, slope, offset)
     linear = fit(unit, tags, settings)
     scale = np.array([float(f"{s:.6g}") for s in np.abs(linear.weights).max(axis=0) / _LARGEST_WEIGHT])
     weights = np.clip(np.rint(linear.weights / scale), -_LARGEST_WEIGHT, _LARGEST_WEIGHT).astype(np.int16)
-    parameters = {
-        "id": out.name,
+    parameters: dict[str, Any] = {
         "tags": list(TAGS),
         "versions": {"features": FEATURES_VERSION, "cleaning": CLEANING_VERSION},
         "tf_levels": TF_LEVELS.tolist(),
         "scale": dict(zip(TAGS, scale.tolist(), strict=True)),
         "intercept": {tag: round(float(b), 6) for tag, b in zip(TAGS, linear.intercept, strict=True)},
-        "slope": dict(zip(TAGS, slope.tolist(), strict=True)),
-        "offset": dict(zip(TAGS, offset.tolist(), strict=True)),
-        "thresholds": {
-            "balanced": {tag: best_f1_threshold(probability[:, k], tags[:, k]) for k, tag in enumerate(TAGS)}
-        },
+        "slope": {tag: curve.slope for tag, curve in zip(TAGS, curves, strict=True)},
+        "offset": {tag: curve.offset for tag, curve in zip(TAGS, curves, strict=True)},
         "trained_on": {
             "records": len(labels),
             "positives": dict(zip(TAGS, tags.sum(axis=0).tolist(), strict=True)),
@@ -76,11 +88,17 @@ def train(labels_folder: Path, features_folder: Path, out: Path, settings: Setti
         },
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    _empty(out)
-    modelfolder.write(out, parameters, {"ngrams": features.ngrams, "idf": idf, "weights": weights})
-    joblib.dump(build_pipeline(parameters, features.ngrams, idf, weights), out / "pipeline.joblib", compress=3)
-    modelfolder.write_manifest(out)
-    return parameters
+    probability = first_probabilities(parameters, margins)
+    parameters["thresholds"] = {
+        "balanced": {tag: best_f1_threshold(probability[:, k], tags[:, k]) for k, tag in enumerate(TAGS)}
+    }
+    return parameters, {"ngrams": features.ngrams, "idf": idf, "weights": weights}, margins
+
+
+def first_probabilities(parameters: dict[str, Any], margins: FloatArray) -> FloatArray:
+    """Return what the n-gram model's calibration makes of margins: array (records, tags)."""
+    slope, offset = (np.array([parameters[part][tag] for tag in TAGS]) for part in ("slope", "offset"))
+    return probabilities(margins, slope, offset)
 
 
 def training_records(labels_folder: Path, features_folder: Path) -> tuple[list[Label], Features]:
@@ -99,12 +117,15 @@ def training_records(labels_folder: Path, features_folder: Path) -> tuple[list[L
     return [by_id[identifier] for identifier in features.ids], features
 
 
-def _empty(out: Path) -> None:
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not (out / modelfolder.MANIFEST).exists():
+def empty_model_folder(out: Path) -> None:
+    """Make `out` an empty folder.
+
+    Raises InputError where it holds something else than a model.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / modelfolder.MANIFEST).exists():
         raise InputError(f"{out}: exists and is not a model folder; choose another one with -o.")
-    shutil.rmtree(out)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
 
 
 def _digest(folder: Path, pattern: str) -> str:

@@ -43,14 +43,11 @@ def test_threads_sharing_a_model_get_the_same_bits(shipped: Model) -> None:
     assert got == [want] * 4
 
 
-def test_words_never_seen_in_training_change_nothing(shipped: Model) -> None:
+def test_words_never_seen_in_training_change_nothing_for_the_fast_model(fast: Model) -> None:
     title, abstract = "Quadrotor landing on a moving deck", "A controller lands a small uncrewed aircraft."
     unseen = " Qwxyzzy Vrblgrph Zzyxqt"
-    assert shipped.probabilities([(title + unseen, abstract)]).tobytes() != b""
-    assert (
-        shipped.probabilities([(title, abstract)]).tobytes()
-        == shipped.probabilities([(title + unseen, abstract + unseen)]).tobytes()
-    )
+    plain = fast.probabilities([(title, abstract)])
+    assert fast.probabilities([(title + unseen, abstract + unseen)]).tobytes() == plain.tobytes()
 
 
 def test_other_columns_never_reach_the_model(shipped: Model) -> None:

@@ -12,7 +12,7 @@ from classifier import TAGS, InputError, Model, load
 from classifier.cli import main
 from classifier.records import Record
 from tests.conftest import ROOT
-from training.calibrate import best_f1_threshold, fit_curve
+from training.calibrate import best_f1_threshold, expected_f1_threshold, fit_curve
 from training.featurestore import count_matrix, extract_features, read_features, write_features
 from training.fit import Settings, fit, folds, idf_levels, near_duplicate_groups, unit_vectors
 from training.train import train, training_records
@@ -30,16 +30,23 @@ def examples() -> list[Record]:
     ]
 
 
-def test_training_on_the_shipped_labels_and_features_rebuilds_the_shipped_model(tmp_path: Path, shipped: Model) -> None:
+def test_training_on_what_the_project_holds_rebuilds_the_default_model(tmp_path: Path, shipped: Model) -> None:
     out = tmp_path / shipped.id
     result = CliRunner().invoke(main, ["train", "-o", str(out)])
     assert result.exit_code == 0, result.output
     assert load(out).digest == shipped.digest
+
+
+def test_training_the_fast_model_rebuilds_it_and_its_pipeline(tmp_path: Path, fast: Model) -> None:
+    out = tmp_path / fast.id
+    result = CliRunner().invoke(main, ["train", "--model", "fast", "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert load(out).digest == fast.digest
     # The pipeline beside it gives the same probabilities inside scikit-learn.
     pipeline = joblib.load(out / "pipeline.joblib")
     documents = [("Quadrotor swarm control", "We fly many drones."), ("Soil", "Earthworms in clay."), ("", "Deepfakes")]
-    np.testing.assert_allclose(pipeline.predict_proba(documents), shipped.probabilities(documents), atol=2e-6)
-    flags = [[judgement.decision == "flag" for judgement in r.judgements.values()] for r in shipped.classify(documents)]
+    np.testing.assert_allclose(pipeline.predict_proba(documents), fast.probabilities(documents), atol=2e-6)
+    flags = [[judgement.decision == "flag" for judgement in r.judgements.values()] for r in fast.classify(documents)]
     assert pipeline.predict(documents).astype(bool).tolist() == flags
 
 
@@ -106,6 +113,14 @@ def test_calibration_recovers_the_curve_that_made_the_data() -> None:
     kept = tag | (rng.random(40_000) < 0.1)
     weighed = fit_curve(margin[kept], tag[kept], np.where(tag[kept], 1.0, 10.0))
     assert (weighed.slope, weighed.offset) == pytest.approx((1.5, -2.0), abs=0.15)
+
+
+def test_the_threshold_of_the_best_expected_f1_is_half_of_it() -> None:
+    probability = np.random.default_rng(0).beta(0.4, 1.2, 20_000)
+    threshold = expected_f1_threshold(probability)
+    flagged = probability >= threshold
+    f1 = 2 * probability[flagged].sum() / (flagged.sum() + probability.sum())
+    assert threshold == pytest.approx(f1 / 2, abs=0.002)
 
 
 def test_the_threshold_is_where_f1_is_best() -> None:
