@@ -16,7 +16,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -45,6 +45,9 @@ from classifier.records import (
     to_record,
 )
 
+RowReader = Callable[[Any, str, Columns], Iterator[Any]]
+"""Reads a decompressed stream (Parquet: a file, if there is one); told what to call the source, and its columns."""
+
 _BOM = b"\xef\xbb\xbf"
 _MAX_LINE = 256 * 1024 * 1024  # bytes of a JSON line; the memory that one line may take
 _MAX_CELL = 100_000_000  # characters of a CSV cell; what a quote that is never closed may swallow at most
@@ -65,6 +68,20 @@ def read(
     Raises InputError where the source as a whole cannot be used: missing, empty, damaged or cut short (after the
     rows before the damage), UTF-16, without a title or abstract column, or without a column named in `columns`.
     """
+    return open_rows(source, format, columns, {})
+
+
+def open_rows(
+    source: str | Path | BinaryIO,
+    format: str | None,
+    columns: Columns,
+    own: Mapping[str, "RowReader"],
+    on_open: Callable[[BinaryIO], None] = lambda stream: None,
+) -> Iterator[Any]:
+    """Do what `read` does, with the caller's `own` readers for some formats; they may yield what they like.
+
+    `on_open` is handed the file that is read, to see how far reading has come.
+    """
     if format is not None and format not in FORMATS:
         raise InputError(f"Format {format!r} is not known. Choose one of: {', '.join(FORMATS)}.")
     if isinstance(source, (str, Path)) and str(source) != "-":
@@ -78,24 +95,32 @@ def read(
                 f"{path} has an unknown suffix. Known: {SUFFIXES}. Rename it or say --format "
                 f"({', '.join(FORMATS)}); save Excel sheets as 'CSV UTF-8'."
             )
-        return _read(path, str(path), format, columns)
+        return _read(path, str(path), format, columns, own, on_open)
     if isinstance(source, (str, Path)):
-        return _read(sys.stdin.buffer, "standard input", format, columns)
-    return _read(source, "the stream", format, columns)
+        return _read(sys.stdin.buffer, "standard input", format, columns, own, on_open)
+    return _read(source, "the stream", format, columns, own, on_open)
 
 
-def _read(source: Path | BinaryIO, subject: str, format: str | None, columns: Columns) -> Iterator[Record | Refusal]:
+def _read(
+    source: Path | BinaryIO,
+    subject: str,
+    format: str | None,
+    columns: Columns,
+    own: Mapping[str, "RowReader"],
+    on_open: Callable[[BinaryIO], None],
+) -> Iterator[Any]:
     found = None
     try:
         if isinstance(source, Path):
             with source.open("rb") as stream, decompressed(stream, compression_of(source), subject) as opened:
                 found = opened[2]
+                on_open(stream)
                 whole = source if found is None and source.is_file() else None
-                yield from _parse(*opened[:2], whole, subject, format, format_of(source), columns)
+                yield from _parse(*opened[:2], whole, subject, format, format_of(source), columns, own)
         else:
             with decompressed(source, None, subject) as opened:
                 found = opened[2]
-                yield from _parse(*opened[:2], None, subject, format, None, columns)
+                yield from _parse(*opened[:2], None, subject, format, None, columns, own)
     except (EOFError, zlib.error, OSError) as error:
         # Only real trouble with the disk carries an errno; all else is about what the compressed bytes say.
         if isinstance(error, OSError) and error.errno is not None:
@@ -115,12 +140,13 @@ def _parse(
     format: str | None,
     named: str | None,
     columns: Columns,
-) -> Iterator[Record | Refusal]:
+    own: Mapping[str, "RowReader"],
+) -> Iterator[Any]:
     if head in (b"", _BOM):
         raise InputError(f"{subject} is empty. Check how it was made.")
     kind = format or named or ("parquet" if head.startswith(b"PAR1") else None)
     if kind == "parquet":
-        return _read_parquet(file or stream, subject, columns)
+        return own.get(kind, _read_parquet)(file or stream, subject, columns)
     check_text(head, subject)
     if head.startswith(_BOM):
         stream.read(len(_BOM))
@@ -133,13 +159,13 @@ def _parse(
         lines, stream = _holds_lines(stream)
         kind = "jsonl" if lines else "json"
     if kind == "jsonl":
-        return _read_lines(stream, subject, columns)
+        return own.get(kind, _read_lines)(stream, subject, columns)
     if kind == "json":
         return _read_document(stream.read(), subject, columns)
     return _read_table(stream, subject, "\t" if kind == "tsv" else None, columns)
 
 
-class _Chosen:
+class ChosenColumns:
     """Watches JSON rows, which have no header, for the columns the user chose: a typing error must not pass."""
 
     def __init__(self, columns: Columns) -> None:
@@ -147,6 +173,7 @@ class _Chosen:
         self._first: Sequence[str] = ()
 
     def see(self, row: Mapping[str, Any]) -> None:
+        """Take note of a row's columns."""
         if self._missing:
             self._first = self._first or tuple(row)
             self._missing.difference_update(row)
@@ -199,26 +226,41 @@ def _holds_lines(stream: io.BufferedReader) -> tuple[bool, io.BufferedReader]:
 
 
 def _read_lines(stream: io.BufferedReader, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
-    chosen = _Chosen(columns)
+    chosen = ChosenColumns(columns)
+    for place, line in numbered_lines(stream):
+        if line is None:
+            yield refuse_long_line(place)
+            continue
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            yield refuse_line(line, place, columns, error)
+        else:
+            yield judge_value(value, place, columns, chosen)
+    chosen.check(subject)
+
+
+def numbered_lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the lines that are not blank, with their numbers; None for one that is too long to be held."""
     place = 0
     while line := stream.readline(_MAX_LINE):
         place += 1
         if len(line) == _MAX_LINE and not line.endswith(b"\n"):
             while (rest := stream.readline(_MAX_LINE)) and not rest.endswith(b"\n"):
                 pass
-            reason = f"a line of more than {_MAX_LINE:,} bytes."
-            yield Refusal(place, None, reason, "Put one record on a line; for an array say --format json.")
+            yield place, None
         elif not line.isspace():
-            try:
-                value = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                yield _refuse_line(line, place, columns, error)
-            else:
-                yield _judge(value, place, columns, chosen)
-    chosen.check(subject)
+            yield place, line
 
 
-def _refuse_line(line: bytes, place: int, columns: Columns, error: orjson.JSONDecodeError) -> Refusal:
+def refuse_long_line(place: int) -> Refusal:
+    """Refuse a line of which `numbered_lines` gave None."""
+    reason = f"a line of more than {_MAX_LINE:,} bytes."
+    return Refusal(place, None, reason, "Put one record on a line; for an array say --format json.")
+
+
+def refuse_line(line: bytes, place: int, columns: Columns, error: orjson.JSONDecodeError) -> Refusal:
+    """Refuse a line that is not JSON, naming the column if it is one that spoils it."""
     try:
         value = _parse_tolerantly(line)
     except (ValueError, RecursionError):
@@ -239,7 +281,8 @@ def _parse_tolerantly(data: bytes) -> Any:
     return json.loads(data.decode("utf-8", "surrogateescape"))
 
 
-def _judge(value: Any, place: int, columns: Columns, chosen: _Chosen) -> Record | Refusal:
+def judge_value(value: Any, place: int, columns: Columns, chosen: ChosenColumns) -> Record | Refusal:
+    """Make a record of one parsed JSON value, or refuse it."""
     if not isinstance(value, dict):
         reason = f"is {'a list' if isinstance(value, list) else 'a bare value'}, not an object."
         mend = 'Write every record as {"title": ..., "abstract": ...}; for an array say --format json.'
@@ -291,10 +334,10 @@ def _read_document(data: bytes, subject: str, columns: Columns) -> Iterator[Reco
                 f"{subject} is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}). Check that "
                 "it is complete; if it holds one object on every line, say --format jsonl."
             ) from None
-    chosen = _Chosen(columns)
+    chosen = ChosenColumns(columns)
     for place, row in enumerate(_find_rows(value, subject), 1):
         refusal = _refuse_flawed(row, place, columns) if tolerant and isinstance(row, dict) else None
-        yield refusal or _judge(row, place, columns, chosen)
+        yield refusal or judge_value(row, place, columns, chosen)
     chosen.check(subject)
 
 
@@ -388,6 +431,17 @@ def _judge_cells(row: dict[str, Any], place: int, columns: Columns) -> Record | 
 
 
 def _read_parquet(source: Path | BinaryIO, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
+    place = 1
+    for batch in parquet_batches(source, subject, columns, _BATCH_ROWS):
+        yield from judge_table(batch, place, columns)
+        place += batch.num_rows
+
+
+def parquet_batches(source: Path | BinaryIO, subject: str, columns: Columns, rows: int) -> Iterator[Any]:
+    """Yield a Parquet file's record batches.
+
+    Raises InputError as `read` does.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -402,18 +456,30 @@ def _read_parquet(source: Path | BinaryIO, subject: str, columns: Columns) -> It
             file = stack.enter_context(
                 pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
             )
-            names = file.schema_arrow.names
-            _check_header(names, columns, subject)
-            place = 0
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                for cells in zip(*map(_to_values, batch.columns), strict=True):
-                    place += 1
-                    yield _judge_cells(dict(zip(names, cells, strict=True)), place, columns)
+            _check_header(file.schema_arrow.names, columns, subject)
+            yield from file.iter_batches(batch_size=rows)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(
-                f"{subject} cannot be read as Parquet: it is damaged, cut short or not Parquet ({error}). "
-                "Fetch or write it again."
-            ) from error
+            raise damaged_parquet(subject, error) from error
+
+
+def damaged_parquet(subject: str, error: Exception) -> InputError:
+    """Say that a file is not the Parquet it should be."""
+    return InputError(
+        f"{subject} cannot be read as Parquet: it is damaged, cut short or not Parquet ({error}). "
+        "Fetch or write it again."
+    )
+
+
+def judge_table(batch: Any, place: int, columns: Columns) -> Iterator[Record | Refusal]:
+    """Make a record or a refusal of every row of a record batch, whose first row has the number `place`."""
+    names = batch.schema.names
+    for number, row in enumerate(table_rows(batch), place):
+        yield _judge_cells(dict(zip(names, row, strict=True)), number, columns)
+
+
+def table_rows(batch: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield a record batch's rows as Python values."""
+    return zip(*map(_to_values, batch.columns), strict=True)
 
 
 def _to_values(column: Any) -> list[Any]:

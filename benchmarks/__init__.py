@@ -1,0 +1,1 @@
+"""Commands that print ratios and memory, measured in one run."""

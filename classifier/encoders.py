@@ -1,0 +1,296 @@
+"""Turn judged batches into the bytes (JSON Lines, CSV, TSV) or the Arrow batches (Parquet) of an output.
+
+`encode` depends on nothing but its batch and on the columns settled from the first rows of the source, so batches can
+be encoded in any order, on any thread, in one run or several, and always give the same output. A JSON line whose
+columns do not collide with ours is not written anew: the result is spliced onto it, and it stays as it was.
+"""
+
+import gzip
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from classifier.batches import Batch, Names
+from classifier.errors import DualuseError
+from classifier.jsoncells import json_members
+from classifier.readers import table_rows
+from classifier.results import RESULT_COLUMNS
+from classifier.writers import (
+    BLOCK_ROWS,
+    Column,
+    as_plain,
+    column_array,
+    settle_column,
+    table_header,
+    table_lines,
+    unfit,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEEP = ("all", "id", "none")
+"""What of the source goes into the output: every column, the id alone, or nothing beside the result."""
+
+_OURS = frozenset(("id", *RESULT_COLUMNS))
+
+
+class Encoder(ABC):
+    """Encodes judged batches for one output."""
+
+    def __init__(self, keep: str, own_id: bool) -> None:
+        """Choose what of the source is kept; `own_id` False where another column than `id` was chosen as the id."""
+        self._keep = keep
+        self._own_id = own_id
+
+    def settle(self, first: Sequence[Batch], results: "pa.Schema") -> None:  # noqa: B027  # JSON Lines settle nothing
+        """Fix the output's columns by the first rows of the source and the result's schema."""
+
+    def head(self) -> bytes:
+        """Return what stands before the first row."""
+        return b""
+
+    @abstractmethod
+    def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> Any:
+        """Encode one batch, whose first record is the output's row `first`.
+
+        Raises DualuseError naming row and column where a value cannot be written.
+        """
+
+    def _rows(self, batch: Batch, results: "pa.RecordBatch") -> list[dict[str, Any]]:
+        judged: list[dict[str, Any]] = results.to_pylist()
+        if self._keep == "none":
+            return judged
+        ids = batch.records.column("id").to_pylist()
+        if self._keep == "id":
+            return [{"id": id, **result} for id, result in zip(ids, judged, strict=True)]
+        rows = zip(ids, source_rows(batch), judged, strict=True)
+        return [output_row(id, source, result, self._own_id) for id, source, result in rows]
+
+    def _names(self, first: Sequence[Batch]) -> list[str]:
+        """Return the names under which source columns go out, in the order in which they first come up."""
+        if self._keep == "none":
+            return []
+        names = ["id"]
+        if self._keep == "all":
+            sources = chain.from_iterable(map(_source_names, first))
+            names += dict.fromkeys(name for source in dict.fromkeys(sources) for name in self._free_names(source))
+        return names
+
+    def _free_names(self, source: Iterable[str]) -> list[str]:
+        source = tuple(source)
+        return [free_name(name, source) for name in source if name != "id" or not self._own_id]
+
+
+class JsonLines(Encoder):
+    """Encodes JSON Lines."""
+
+    def __init__(self, keep: str, own_id: bool, compression: str | None, *, splice: bool = True) -> None:
+        """Encode JSON Lines; `splice` False writes every line anew, to compare."""
+        super().__init__(keep, own_id)
+        self._compression = compression
+        self._splice = splice
+        self._ways: dict[Names, int] = {}
+
+    def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> bytes:
+        """Encode one batch as whole lines."""
+        if batch.table is not None or self._keep != "all" or not self._splice:
+            return compress(self._anew(self._rows(batch, results), first), self._compression)
+        ids = batch.records.column("id")
+        out: list[bytes] = []
+        for place, (line, names, tail) in enumerate(zip(batch.lines, batch.names, json_members(results), strict=True)):
+            way = None if names is None else self._ways.get(names)
+            if way is None:
+                way = self._way(names)
+            if line[:1] != b"{" or line[-2:] != b"}\n":
+                line = line.strip() + b"\n"
+            if way == _OWN_ID:
+                out += (line[:-2], tail)
+            elif way == _NO_ID:
+                out += (b'{"id":', orjson.dumps(ids[place].as_py()), b",", line[1:-2], tail)
+            else:
+                result = results.slice(place, 1).to_pylist()[0]
+                row = output_row(ids[place].as_py(), orjson.loads(line), result, self._own_id)
+                out.append(self._anew([row], first + place))
+        return compress(b"".join(out), self._compression)
+
+    def _way(self, names: Names | None) -> int:
+        if names is None:
+            return _ANEW
+        has_id = "id" in names
+        collides = not _OURS.isdisjoint(name for name in names if name != "id") or (has_id and not self._own_id)
+        way = _ANEW if collides else _OWN_ID if has_id else _NO_ID
+        if len(self._ways) < 1_000:
+            self._ways[names] = way
+        return way
+
+    def _anew(self, rows: list[dict[str, Any]], first: int) -> bytes:
+        lines = []
+        for number, row in enumerate(rows, first):
+            try:
+                lines.append(orjson.dumps(row, default=as_plain, option=orjson.OPT_APPEND_NEWLINE))
+            except orjson.JSONEncodeError as error:
+                raise unfit(number, "", str(error), "Leave the column out.") from None
+        return b"".join(lines)
+
+
+_ANEW, _OWN_ID, _NO_ID = range(3)
+
+
+class Table(Encoder):
+    """Encodes CSV and TSV."""
+
+    def __init__(self, keep: str, own_id: bool, compression: str | None, delimiter: str) -> None:
+        """Encode a table with this delimiter."""
+        super().__init__(keep, own_id)
+        self._compression = compression
+        self._delimiter = delimiter
+        self._columns: list[str] = []
+
+    def settle(self, first: Sequence[Batch], results: "pa.Schema") -> None:
+        """Fix the columns."""
+        self._columns = [*self._names(first), *results.names]
+
+    def head(self) -> bytes:
+        """Return the header line."""
+        return compress(table_header(self._columns, self._delimiter), self._compression)
+
+    def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> bytes:
+        """Encode one batch as whole lines."""
+        rows = self._rows(batch, results)
+        _check_new(rows, self._columns, first)
+        return compress(table_lines(self._columns, rows, first, self._delimiter), self._compression)
+
+
+class Parquet(Encoder):
+    """Gives the Arrow batches that make up a Parquet file."""
+
+    def __init__(self, keep: str, own_id: bool) -> None:
+        """Encode for Parquet, whose compression is its own."""
+        super().__init__(keep, own_id)
+        self._kinds: dict[str, Column] = {}
+
+    def settle(self, first: Sequence[Batch], results: "pa.Schema") -> None:
+        """Fix columns and types; those of a Parquet source stay what they are."""
+        if self._keep != "all" or all(batch.table is not None for batch in first):
+            return
+        values: dict[str, list[Any]] = {name: [] for name in self._names(first)}
+        for batch in first:
+            for id, source in zip(batch.records.column("id").to_pylist(), source_rows(batch), strict=True):
+                row = output_row(id, source, {}, self._own_id)
+                for name, column in values.items():
+                    column.append(row.get(name))
+        self._kinds = {name: settle_column(name, column) for name, column in values.items()}
+
+    def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> "pa.RecordBatch":
+        """Join the source's columns and the result's into one batch."""
+        return join_columns(self._source(batch, first), results)
+
+    def _source(self, batch: Batch, first: int) -> dict[str, Any]:
+        if self._keep == "none":
+            return {}
+        columns = {"id": batch.records.column("id")}
+        if self._keep == "id":
+            return columns
+        if batch.table is not None:
+            return columns | table_columns(batch.table, self._own_id)
+        rows = [
+            output_row(id, source, {}, self._own_id)
+            for id, source in zip(batch.records.column("id").to_pylist(), source_rows(batch), strict=True)
+        ]
+        _check_new(rows, self._kinds or columns, first)
+        kinds = self._kinds.items()
+        return columns | {
+            name: column_array(name, kind, [row.get(name) for row in rows], first) for name, kind in kinds
+        }
+
+
+def open_encoder(kind: str, compression: str | None, keep: str, own_id: bool) -> Encoder:
+    """Return the encoder of an output format."""
+    if kind == "jsonl":
+        return JsonLines(keep, own_id, compression)
+    if kind == "parquet":
+        return Parquet(keep, own_id)
+    return Table(keep, own_id, compression, "\t" if kind == "tsv" else ",")
+
+
+def compress(data: bytes, compression: str | None) -> bytes:
+    """Compress a piece of a file on its own: gzip members and zstd frames may follow one another."""
+    if compression is None or not data:
+        return data
+    if compression == "gzip":
+        return gzip.compress(data, 6, mtime=0)
+    import pyarrow as pa
+
+    packed: bytes = pa.Codec("zstd").compress(data, asbytes=True)
+    return packed
+
+
+def output_row(id: str, source: Mapping[str, Any], result: Mapping[str, Any], own_id: bool = True) -> dict[str, Any]:
+    """Join a record's source columns and its result under the names every output shares.
+
+    A source column that bears one of our names becomes `source_{name}`; its `id` is our `id`, unless another column
+    was chosen for that (`own_id` False).
+    """
+    row: dict[str, Any] = {"id": id}
+    for name, value in source.items():
+        if name != "id" or not own_id:
+            row[free_name(name, source)] = value
+    return row | dict(result)
+
+
+def free_name(name: str, source: Iterable[str]) -> str:
+    """Return the name under which a source column goes out, beside the source's others."""
+    if name not in _OURS:
+        return name
+    name = f"source_{name}"
+    while name in source:
+        name = f"source_{name}"
+    return name
+
+
+def table_columns(table: "pa.RecordBatch", own_id: bool) -> dict[str, Any]:
+    """Return a Parquet source's columns under the names they go out by."""
+    names = table.schema.names
+    return {
+        free_name(name, names): column
+        for name, column in zip(names, table.columns, strict=True)
+        if name != "id" or not own_id
+    }
+
+
+def join_columns(source: Mapping[str, Any], results: "pa.RecordBatch") -> "pa.RecordBatch":
+    """Put the result's columns beside those of the source."""
+    import pyarrow as pa
+
+    columns = {**source, **dict(zip(results.schema.names, results.columns, strict=True))}
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+
+def source_rows(batch: Batch) -> Iterable[Mapping[str, Any]]:
+    """Yield the source's rows as Python values."""
+    if batch.table is None:
+        return map(orjson.loads, batch.lines)
+    names = batch.table.schema.names
+    return (dict(zip(names, row, strict=True)) for row in table_rows(batch.table))
+
+
+def _source_names(batch: Batch) -> Iterable[Names]:
+    if batch.table is not None:
+        return [tuple(batch.table.schema.names)]
+    return (names or tuple(orjson.loads(line)) for names, line in zip(batch.names, batch.lines, strict=True))
+
+
+def _check_new(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], first: int) -> None:
+    known = frozenset(columns)
+    for number, row in enumerate(rows, first):
+        if not row.keys() <= known:
+            new = next(name for name in row if name not in known)
+            raise _new_column(number, new)
+
+
+def _new_column(number: int, name: str) -> DualuseError:
+    return unfit(number, name, f"is new: the first {BLOCK_ROWS:,} rows do not have it")
