@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import click
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,36 +51,40 @@ def main() -> None:
     model = load()
     with tempfile.TemporaryDirectory() as folder:
         lines, table, rows = prepare(Path(folder), arguments.dump, arguments.records)
-        print(f"{rows:,} records, {lines.stat().st_size / rows:,.0f} bytes each as JSON")
+        click.echo(f"{rows:,} records, {lines.stat().st_size / rows:,.0f} bytes each as JSON")
         scoring = best(lambda: score(model, lines))
-        print(f"scoring alone, one thread: {rows / scoring:,.0f} records/s")
+        click.echo(f"scoring alone, one thread: {rows / scoring:,.0f} records/s")
         for name, source, plain in (("JSONL", lines, copy_lines), ("Parquet", table, copy_table)):
-            out = source.with_name(f"out{source.suffix}")
-            times: dict[str, list[float]] = {"plain": [], "run": [], "instead of scoring": []}
-            for _ in range(RUNS):
-                times["plain"].append(clock(lambda: plain(source, out)))
-                for label, judge in (("run", model), ("instead of scoring", Costless(model))):
-                    options = Options(threads=arguments.threads)
-                    times[label].append(clock(lambda: classify_dump(source, out, judge, options, restart=True)))
-            plain_time = min(times["plain"])
-            print(f"{name} -> {name}")
-            for label, taken in times.items():
-                ratio = min(taken) / plain_time
-                print(f"  {label:20} {min(taken):7.2f} s  {rows / min(taken):10,.0f} records/s  {ratio:6.2f} x plain")
+            click.echo(f"{name} -> {name}")
+            compare(model, source, plain, rows, Options(threads=arguments.threads))
+
+
+def compare(model: Model, source: Path, plain: Callable[[Path, Path], None], rows: int, options: Options) -> None:
+    """Let the plain way and the whole run take turns; print their times."""
+    out = source.with_name(f"out{source.suffix}")
+    costless = cast(Model, Costless(model))
+    ways: dict[str, Callable[[], Any]] = {
+        "plain": lambda: plain(source, out),
+        "run": lambda: classify_dump(source, out, model, options, restart=True),
+        "instead of scoring": lambda: classify_dump(source, out, costless, options, restart=True),
+    }
+    times: dict[str, list[float]] = {label: [] for label in ways}
+    for _ in range(RUNS):
+        for label, way in ways.items():
+            times[label].append(clock(way))
+    for label, taken in times.items():
+        ratio = min(taken) / min(times["plain"])
+        click.echo(f"  {label:20} {min(taken):7.2f} s  {rows / min(taken):10,.0f} records/s  {ratio:6.2f} x plain")
 
 
 def prepare(folder: Path, dump: Path | None, records: int) -> tuple[Path, Path, int]:
     """Write the dump as plain JSONL and as Parquet."""
-    if dump is None:
-        source = islice(cycle(EXAMPLES.read_bytes().splitlines(keepends=True)), records)
-    elif dump.suffix == ".gz":
-        source = islice(gzip.open(dump), records)
-    else:
-        source = islice(dump.open("rb"), records)
     lines, table = folder / "in.jsonl", folder / "in.parquet"
     rows = []
-    with lines.open("wb") as file:
-        for line in source:
+    dump = dump or EXAMPLES
+    with gzip.open(dump) if dump.suffix == ".gz" else dump.open("rb") as opened, lines.open("wb") as file:
+        source = cycle(opened.readlines()) if dump == EXAMPLES else opened
+        for line in islice(source, records):
             file.write(line)
             rows.append(
                 {key: json.dumps(v) if isinstance(v, (list, dict)) else v for key, v in orjson.loads(line).items()}

@@ -11,6 +11,8 @@ import tempfile
 from itertools import cycle
 from pathlib import Path
 
+import click
+
 from benchmarks.endtoend import EXAMPLES
 
 CODE = """
@@ -33,7 +35,7 @@ def main() -> None:
     parser.add_argument("--costless", action="store_true", help="a model that gives every record the same result")
     arguments = parser.parse_args()
     peaks = [peak(count, arguments.format, arguments.costless) for count in (100_000, arguments.records)]
-    print(f"{arguments.records:,} records take {peaks[1] - peaks[0]:+,} MiB more than 100,000 (goal: at most 200)")
+    click.echo(f"{arguments.records:,} records take {peaks[1] - peaks[0]:+,} MiB more than 100,000 (goal: at most 200)")
 
 
 def peak(count: int, format: str, costless: bool) -> int:
@@ -46,7 +48,7 @@ def peak(count: int, format: str, costless: bool) -> int:
         arguments = [str(source), f"{folder}/out.{format}", "costless" if costless else "model"]
         done = subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True)
     found = int(done.stdout) // 1024
-    print(f"{count:>12,} records -> {format}: peak {found:,} MiB", flush=True)
+    click.echo(f"{count:>12,} records -> {format}: peak {found:,} MiB")
     return found
 
 

@@ -18,6 +18,7 @@ from classifier.readers import (
     damaged_parquet,
     judge_table,
     judge_value,
+    line_blocks,
     numbered_lines,
     open_rows,
     parquet_batches,
@@ -179,67 +180,72 @@ def _gather(items: Iterator[Batch | Record | Refusal], rows: int) -> Iterator[Ba
 
 
 def _read_lines(rows: int, stream: Any, subject: str, columns: Columns) -> Iterator[Batch]:
+    # All of this runs once for every line of a dump: where the usual line is taken by a shorter way, it was measured.
     chosen = ChosenColumns(columns)
-    fields: dict[Names, Names] = {}  # the id, title and abstract columns of each set of columns seen
+    shapes: dict[Names, tuple[Names, Names]] = {}  # the columns of a line: once, as one object, and the best of them
+    loads = orjson.loads
     gathering = _Gathering()
-    for place, line in numbered_lines(stream):
-        if line is None:
-            gathering.add(refuse_long_line(place))
-        else:
+    taken = gathering.taken
+    for first, lines in line_blocks(stream):
+        for place, line in enumerate(lines, first):
+            if not line:
+                if line is None:
+                    gathering.add(refuse_long_line(place))
+                continue
             try:
-                value = orjson.loads(line)
+                value = loads(line)
             except orjson.JSONDecodeError as error:
+                if line.isspace():
+                    continue
                 gathering.add(refuse_line(line, place, columns, error))
             else:
-                if not _take_plain(gathering, value, line, place, columns, chosen, fields):
-                    gathering.add(judge_value(value, place, columns, chosen), line)
-        if gathering.is_full(rows):
-            yield gathering.batch()
-            gathering = _Gathering()
+                if type(value) is dict:
+                    names = tuple(value)
+                    shape = shapes.get(names)
+                    if shape is None:
+                        if len(shapes) > 1_000:
+                            shapes.clear()
+                        chosen.see(value)
+                        shape = shapes[names] = names, _best_columns(names, columns)
+                    names, best = shape
+                    if best:
+                        id, title, abstract = value[best[0]], value[best[1]], value[best[2]]
+                        if (
+                            type(title) is str
+                            and type(abstract) is str
+                            and type(id) is str
+                            and title
+                            and abstract
+                            and 0 < len(id) <= MAX_ID_CHARS
+                            and len(line) <= MAX_CHARS
+                            and not title.isspace()
+                            and not abstract.isspace()
+                            and id.strip() == id
+                            and _is_shallow(value, line)
+                        ):
+                            own = best[0] == "id" or value.get("id", id) == id
+                            taken.append((place, id, title, abstract, line, names if own else None))
+                            gathering.bytes += len(line)
+                            if len(taken) + len(gathering.refusals) >= rows or gathering.bytes >= _MAX_BATCH_BYTES:
+                                yield gathering.batch()
+                                gathering = _Gathering()
+                                taken = gathering.taken
+                            continue
+                gathering.add(judge_value(value, place, columns, chosen), line)
+            if gathering.is_full(rows):
+                yield gathering.batch()
+                gathering = _Gathering()
+                taken = gathering.taken
     if gathering.taken or gathering.refusals:
         yield gathering.batch()
     chosen.check(subject)
 
 
-def _take_plain(
-    gathering: _Gathering,
-    value: Any,
-    line: bytes,
-    place: int,
-    columns: Columns,
-    chosen: ChosenColumns,
-    fields: dict[Names, Names],
-) -> bool:
-    """Take a line whose id, title and abstract are filled strings in the best columns: nearly every line."""
-    if type(value) is not dict:
-        return False
-    names = tuple(value)
-    found = fields.get(names)
-    if found is None:
-        chosen.see(value)
-        found = fields[names] = _best_columns(names, columns)
-        if len(fields) > 1_000:
-            fields.clear()
-    if not found:
-        return False
-    id, title, abstract = value[found[0]], value[found[1]], value[found[2]]
-    if (
-        type(id) is str
-        and type(title) is str
-        and type(abstract) is str
-        and 0 < len(id) <= MAX_ID_CHARS
-        and 0 < len(title) <= MAX_CHARS
-        and 0 < len(abstract) <= MAX_CHARS
-        and id.strip() == id
-        and not title.isspace()
-        and not abstract.isspace()
-        and line.count(b"{") + line.count(b"[") < _MAX_BRACES
-    ):
-        own = found[0] == "id" or value.get("id", id) == id
-        gathering.taken.append((place, id, title, abstract, line, names if own else None))
-        gathering.bytes += len(line)
-        return True
-    return False
+def _is_shallow(value: dict[str, Any], line: bytes) -> bool:
+    """Tell whether an object can be written back, which goes less deep than reading does."""
+    if list in map(type, value.values()) or dict in map(type, value.values()):
+        return line.count(b"{") + line.count(b"[") < _MAX_BRACES
+    return True
 
 
 def _best_columns(names: Names, columns: Columns) -> Names:

@@ -93,7 +93,6 @@ class JsonLines(Encoder):
         super().__init__(keep, own_id)
         self._compression = compression
         self._splice = splice
-        self._ways: dict[Names, int] = {}
 
     def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> bytes:
         """Encode one batch as whole lines."""
@@ -101,16 +100,17 @@ class JsonLines(Encoder):
             return compress(self._anew(self._rows(batch, results), first), self._compression)
         ids = batch.records.column("id")
         out: list[bytes] = []
+        known: Names | None = ()
+        way = _ANEW
         for place, (line, names, tail) in enumerate(zip(batch.lines, batch.names, json_members(results), strict=True)):
-            way = None if names is None else self._ways.get(names)
-            if way is None:
-                way = self._way(names)
-            if line[:1] != b"{" or line[-2:] != b"}\n":
-                line = line.strip() + b"\n"
+            if names is not known:  # lines of the same columns mostly share one object
+                known, way = names, self._way(names)
+            if line[0] != _OPEN or line[-1] != _CLOSE:
+                line = line.strip()
             if way == _OWN_ID:
-                out += (line[:-2], tail)
+                out += (line[:-1], tail)
             elif way == _NO_ID:
-                out += (b'{"id":', orjson.dumps(ids[place].as_py()), b",", line[1:-2], tail)
+                out += (b'{"id":', orjson.dumps(ids[place].as_py()), b",", line[1:-1], tail)
             else:
                 result = results.slice(place, 1).to_pylist()[0]
                 row = output_row(ids[place].as_py(), orjson.loads(line), result, self._own_id)
@@ -122,10 +122,7 @@ class JsonLines(Encoder):
             return _ANEW
         has_id = "id" in names
         collides = not _OURS.isdisjoint(name for name in names if name != "id") or (has_id and not self._own_id)
-        way = _ANEW if collides else _OWN_ID if has_id else _NO_ID
-        if len(self._ways) < 1_000:
-            self._ways[names] = way
-        return way
+        return _ANEW if collides else _OWN_ID if has_id else _NO_ID
 
     def _anew(self, rows: list[dict[str, Any]], first: int) -> bytes:
         lines = []
@@ -138,6 +135,7 @@ class JsonLines(Encoder):
 
 
 _ANEW, _OWN_ID, _NO_ID = range(3)
+_OPEN, _CLOSE = b"{}"
 
 
 class Table(Encoder):

@@ -49,6 +49,7 @@ RowReader = Callable[[Any, str, Columns], Iterator[Any]]
 """Reads a decompressed stream (Parquet: a file, if there is one); told what to call the source, and its columns."""
 
 _BOM = b"\xef\xbb\xbf"
+_BLOCK = 1024 * 1024
 _MAX_LINE = 256 * 1024 * 1024  # bytes of a JSON line; the memory that one line may take
 _MAX_CELL = 100_000_000  # characters of a CSV cell; what a quote that is never closed may swallow at most
 _BATCH_ROWS = 1_000
@@ -242,15 +243,35 @@ def _read_lines(stream: io.BufferedReader, subject: str, columns: Columns) -> It
 
 def numbered_lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
     """Yield the lines that are not blank, with their numbers; None for one that is too long to be held."""
-    place = 0
-    while line := stream.readline(_MAX_LINE):
-        place += 1
-        if len(line) == _MAX_LINE and not line.endswith(b"\n"):
-            while (rest := stream.readline(_MAX_LINE)) and not rest.endswith(b"\n"):
-                pass
-            yield place, None
-        elif not line.isspace():
-            yield place, line
+    for first, lines in line_blocks(stream):
+        for place, line in enumerate(lines, first):
+            if line is None or (line and not line.isspace()):
+                yield place, line
+
+
+def line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, Sequence[bytes | None]]]:
+    """Yield runs of lines without their line feeds, with the number of the first; None for one too long to be held.
+
+    A line longer than `_MAX_LINE` is passed over piece by piece, so it takes no more memory than that.
+    """
+    place = 1
+    rest: list[bytes] = []  # pieces of a line whose end is still to come
+    held = 0
+    while block := stream.read1(_BLOCK):
+        lines: list[bytes | None] = [*block.split(b"\n")]
+        end = lines.pop() or b""
+        if lines:
+            lines[0] = None if held + len(lines[0] or b"") >= _MAX_LINE else b"".join([*rest, lines[0] or b""])
+            yield place, lines
+            place += len(lines)
+            rest, held = [], 0
+        held += len(end)
+        if held >= _MAX_LINE:
+            rest = []
+        elif end:
+            rest.append(end)
+    if held:
+        yield place, [None if held >= _MAX_LINE else b"".join(rest)]
 
 
 def refuse_long_line(place: int) -> Refusal:
