@@ -20,6 +20,7 @@ from classifier.compression import FORMATS
 from classifier.encoders import KEEP
 from classifier.errors import DualuseError, ResumeError
 from classifier.model import load
+from classifier.places import find_clash
 from classifier.plan import plan_run
 from classifier.records import Columns, Refusal
 from classifier.results import NOTICE, TAGS, Result
@@ -186,10 +187,10 @@ def classify(
         _print_result(load(model_folder).classify([(title, text)], profile=profile)[0])
         return
     assert source is not None
-    if output != "-" and source != "-" and Path(output).resolve() == Path(source).resolve():
-        raise click.UsageError(f"OUT is IN ({source}); choose another file.")
     if rejects is None and output != "-":
         rejects = Path(f"{output}.rejects.jsonl")
+    if clash := find_clash(source, None if output == "-" else Path(output), [rejects]):
+        raise click.UsageError(clash)
     options = Options(
         format=format_,
         output_format=output_format,

@@ -26,6 +26,7 @@ from classifier.engine import is_own_id, judge_batches
 from classifier.errors import DualuseError, InputError
 from classifier.model import Model
 from classifier.partial import Direct, Partial, State, Store, partial_folder
+from classifier.places import find_clash
 from classifier.reading import Reading
 from classifier.records import BY_ALIAS, Columns, Refusal
 from classifier.runrecord import (
@@ -158,6 +159,8 @@ def classify_dump(
     if options.keep not in KEEP:
         raise DualuseError(f"keep is {options.keep!r}; choose one of: {', '.join(KEEP)}.")
     output = choose_output(target, options.output_format)
+    if clash := find_clash(source, output.path, [rejects]):
+        raise DualuseError(clash)
     job = _Job(source, output, model, options, on_refusal, on_batch)
     if output.path is not None and not output.is_stream:
         return job.to_file(output.path, rejects and rejects.resolve(), restart)

@@ -213,6 +213,30 @@ def test_output_over_the_input_is_refused_before_anything_is_read(tmp_path: Path
     assert source.read_bytes() == before
 
 
+def test_an_output_that_would_be_read_as_input_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.jsonl", '{"title": "Soil"}')
+    (folder / "link").symlink_to(folder)
+    (tmp_path / "hard.jsonl").hardlink_to(folder / "a.jsonl")
+    for source, out in [
+        (folder, folder / "out.csv"),
+        (folder, folder / "deep/out.csv"),
+        (folder, folder / "link/out.csv"),
+        (folder / "*.jsonl", folder / "out.jsonl"),
+        (folder / "*.jsonl", folder / "out.csv"),  # its rejects would be read
+        (tmp_path / "**/*.csv", folder / "out.csv"),
+        (folder / "a.jsonl", tmp_path / "hard.jsonl"),
+    ]:
+        done = run("classify", source, "-o", out)
+        assert (done.returncode, out.exists()) == (2, out.name == "hard.jsonl"), out
+    assert run("classify", folder, "-o", tmp_path / "o.csv", "--rejects", folder / "r.jsonl").returncode == 2
+    assert run("classify", folder, "-o", tmp_path / "o.csv", "--rejects", tmp_path / "o.csv").returncode == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["a.jsonl", "link"]
+    (folder / "link").unlink()
+    assert run("classify", folder / "*.jsonl", "-o", folder / "o.csv", "--rejects", tmp_path / "r").returncode == 0
+
+
 def test_an_interrupted_run_leaves_no_output_and_exits_with_130(tmp_path: Path) -> None:
     fifo = tmp_path / "in.jsonl"
     os.mkfifo(fifo)
