@@ -145,6 +145,8 @@ def main() -> None:
 @click.option(
     "--rejects", type=click.Path(path_type=Path), help="File for refused records; default: OUT.rejects.jsonl."
 )
+@click.option("--mark-duplicates", is_flag=True, help="Add a column duplicate_group: the id of the first like it.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page (HTML) about the run to this file.")
 @click.option("--max-refused", type=_Limit(), metavar="N|N%", help="Fail if more records are refused.")
 @click.option("--shard", type=_Share(), metavar="i/n", help="Do only the i-th of n equal stretches of IN.")
 @click.option("--restart", is_flag=True, help="Begin again, whatever an earlier run left or finished.")
@@ -165,6 +167,8 @@ def classify(
     profile: str,
     model_folder: Path | None,
     rejects: Path | None,
+    mark_duplicates: bool,
+    report: Path | None,
     max_refused: Limit | None,
     shard: tuple[int, int] | None,
     restart: bool,
@@ -189,7 +193,7 @@ def classify(
     assert source is not None
     if rejects is None and output != "-":
         rejects = Path(f"{output}.rejects.jsonl")
-    if clash := find_clash(source, None if output == "-" else Path(output), [rejects]):
+    if clash := find_clash(source, None if output == "-" else Path(output), [rejects, report]):
         raise click.UsageError(clash)
     options = Options(
         format=format_,
@@ -198,6 +202,7 @@ def classify(
         keep=keep,
         profile=profile,
         shard=shard,
+        mark_duplicates=mark_duplicates,
         segment_rows=segment_rows,
         threads=threads,
         max_refused=max_refused,
@@ -225,6 +230,7 @@ def classify(
             model,
             options,
             rejects=rejects,
+            report=report,
             restart=restart,
             on_refusal=show,
             on_batch=_Progress(),

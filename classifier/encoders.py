@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 KEEP = ("all", "id", "none")
 """What of the source goes into the output: every column, the id alone, or nothing beside the result."""
 
-_OURS = frozenset(("id", *RESULT_COLUMNS))
+GROUP = "duplicate_group"
+"""Column of `--mark-duplicates`; a source's own of that name gives way even where it is not asked for."""
+
+_OURS = frozenset(("id", *RESULT_COLUMNS, GROUP))
 
 
 class Encoder(ABC):

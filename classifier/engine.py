@@ -6,10 +6,10 @@ so memory does not grow with the source.
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from classifier.batches import BATCH_ROWS, Batch, read_batches
 from classifier.encoders import join_columns, table_columns
@@ -18,6 +18,9 @@ from classifier.records import BY_ALIAS, Columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _AHEAD = 2  # batches per thread that may be read before they can be scored
 
@@ -54,17 +57,23 @@ def judge_batches(
     batches: Iterable[Batch], model: Model, *, profile: str = "balanced", threads: int | None = None
 ) -> "Generator[tuple[Batch, pa.RecordBatch], None, None]":
     """Yield every batch with its results, in order."""
+    return in_order(batches, lambda batch: judge_batch(batch, model, profile), threads)
+
+
+def judge_batch(batch: Batch, model: Model, profile: str) -> "pa.RecordBatch":
+    """Judge one batch."""
+    texts = (batch.records.column(name) for name in ("title", "abstract"))
+    return model.judge_arrow(*texts, profile=profile)
+
+
+def in_order(items: Iterable[T], task: Callable[[T], R], threads: int | None) -> Generator[tuple[T, R], None, None]:
+    """Do a task on several threads; yield every item with what came of it, in order."""
     threads = threads or os.cpu_count() or 1
-    waiting: deque[tuple[Batch, Future[pa.RecordBatch]]] = deque()
+    waiting: deque[tuple[T, Future[R]]] = deque()
     pool = ThreadPoolExecutor(threads, "dualuse-score")
-
-    def judge(batch: Batch) -> "pa.RecordBatch":
-        texts = (batch.records.column(name) for name in ("title", "abstract"))
-        return model.judge_arrow(*texts, profile=profile)
-
     try:
-        for batch in batches:
-            waiting.append((batch, pool.submit(judge, batch)))
+        for item in items:
+            waiting.append((item, pool.submit(task, item)))
             if len(waiting) > threads * _AHEAD:
                 first, results = waiting.popleft()
                 yield first, results.result()

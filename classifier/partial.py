@@ -96,10 +96,15 @@ class Partial:
         if len(data):
             self.later(self._append, data)
 
-    def commit(self, state: State, rejects: bytes, left: Any, footer: bytes) -> None:
-        """End a segment: bring it to disk and note it in the journal."""
+    def commit(self, state: State, rejects: bytes, left: Any, footer: bytes, report: bytes = b"") -> None:
+        """End a segment: bring it to disk, with the report so far, and note it in the journal."""
         self.append(left)
-        self.later(self._commit, state, rejects, footer)
+        self.later(self._commit, state, rejects, footer, report)
+
+    def report(self) -> bytes:
+        """Return the report as of the last finished segment, or nothing."""
+        path = self._path(f"report-{self.state.rows}")
+        return path.read_bytes() if path.exists() else b""
 
     def finish(self, shape: Shape, rejects: Path | None) -> str:
         """Make the output of the finished segments; return its SHA-256.
@@ -252,7 +257,10 @@ class Partial:
         self._digest.update(data)
         self._written += len(data)
 
-    def _commit(self, state: State, rejects: bytes, footer: bytes) -> None:
+    def _commit(self, state: State, rejects: bytes, footer: bytes, report: bytes) -> None:
+        if report:
+            with replacing(self._path(f"report-{state.rows}")) as file:
+                file.write(report)
         self._data.flush()
         os.fdatasync(self._data.fileno())
         if rejects:
@@ -267,6 +275,8 @@ class Partial:
             "sha256": self._digest.hexdigest(),
         }
         self._note(entry)
+        if report and self.state.rows != state.rows:
+            self._path(f"report-{self.state.rows}").unlink(missing_ok=True)
         self.state = state
         self.parts.append(part)
         self._part_start = self._written
@@ -297,7 +307,11 @@ class Direct:
         self._sink.write(data)
         self._written += len(data)
 
-    def commit(self, state: State, rejects: bytes, left: Any, footer: bytes) -> None:
+    def report(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def commit(self, state: State, rejects: bytes, left: Any, footer: bytes, report: bytes = b"") -> None:
         """End a segment."""
         self.append(left)
         self._parts.append(Part(footer, self._part_start))

@@ -21,14 +21,16 @@ import orjson
 
 from classifier.batches import BATCH_ROWS, Batch, count_rows, empty_batch, read_batches
 from classifier.compression import compression_of, format_of
-from classifier.encoders import KEEP, open_encoder
-from classifier.engine import is_own_id, judge_batches
+from classifier.duplicates import DuplicateGroups, Fingerprints, fingerprint
+from classifier.encoders import GROUP, KEEP, open_encoder
+from classifier.engine import in_order, is_own_id, judge_batch
 from classifier.errors import DualuseError, InputError
 from classifier.model import Model
 from classifier.partial import Direct, Partial, State, Store, partial_folder
 from classifier.places import find_clash
 from classifier.reading import Reading
 from classifier.records import BY_ALIAS, Columns, Refusal
+from classifier.report import Report
 from classifier.runrecord import (
     FORMAT,
     FileDigest,
@@ -60,6 +62,7 @@ class Options:
     keep: str = "all"
     profile: str = "balanced"
     shard: tuple[int, int] | None = None  # (i, n): the i-th of n equal stretches of the source, counted from 1
+    mark_duplicates: bool = False
     segment_rows: int = SEGMENT_ROWS
     threads: int | None = None
     max_refused: "Limit | None" = None
@@ -143,13 +146,15 @@ def classify_dump(
     options: Options | None = None,
     *,
     rejects: Path | None = None,
+    report: Path | None = None,
     restart: bool = False,
     on_refusal: Callable[[Refusal], None] = lambda refusal: None,
     on_batch: Callable[[Summary], None] = lambda summary: None,
 ) -> Summary:
     """Judge every record of a source and write one row each to a target, in the source's order.
 
-    `rejects` names the file for refused rows; it exists afterwards only if some were refused. `restart` drops what an
+    `rejects` names the file for refused rows; it exists afterwards only if some were refused. `report` names a page to
+    be written about the run. `restart` drops what an
     earlier, unfinished run left. `on_refusal` and `on_batch` are told of each refused row and of the counts so far.
 
     Raises InputError where the source as a whole cannot be used or too many rows are refused, ResumeError where an
@@ -159,9 +164,9 @@ def classify_dump(
     if options.keep not in KEEP:
         raise DualuseError(f"keep is {options.keep!r}; choose one of: {', '.join(KEEP)}.")
     output = choose_output(target, options.output_format)
-    if clash := find_clash(source, output.path, [rejects]):
+    if clash := find_clash(source, output.path, [rejects, report]):
         raise DualuseError(clash)
-    job = _Job(source, output, model, options, on_refusal, on_batch)
+    job = _Job(source, output, model, options, on_refusal, on_batch, report and report.resolve())
     if output.path is not None and not output.is_stream:
         return job.to_file(output.path, rejects and rejects.resolve(), restart)
     with ExitStack() as stack:
@@ -180,9 +185,13 @@ class _Job:
         options: Options,
         on_refusal: Callable[[Refusal], None],
         on_batch: Callable[[Summary], None],
+        report: Path | None,
     ) -> None:
         self._source, self._output, self._model, self._options = source, output, model, options
         self._on_refusal, self._on_batch = on_refusal, on_batch
+        self._page = report
+        self._report = Report(model, profile=options.profile) if report else None
+        self._groups = DuplicateGroups() if options.mark_duplicates else None
         self._summary = Summary()
         self._started = time.perf_counter()
         self._files = source_files(source, options.format)
@@ -195,7 +204,9 @@ class _Job:
 
     def to_stream(self, store: Direct) -> Summary:
         """Write to standard output, a pipe or a device."""
-        store.finish(self._work(store, None))
+        shape = self._work(store, None)
+        self._write_page()
+        store.finish(shape)
         self._summary.seconds = time.perf_counter() - self._started
         return self._summary
 
@@ -219,6 +230,7 @@ class _Job:
                 shape = self._work(store, digest)
                 if identity["inputs"] != self._identity(rejects)["inputs"]:
                     raise InputError(f"{self._source} was changed while it was read. Run the same command again.")
+                self._write_page()
                 sha256 = store.finish(shape, rejects)
             else:
                 self._count(store.state)
@@ -233,6 +245,7 @@ class _Job:
             del options[name]
         options["output_format"] = self._output.format
         options["rejects"] = rejects and rejects.name
+        options["report"] = self._page and self._page.name
         return identify(self._files, self._model, options)
 
     def _work(self, store: Store, digest: FileDigest | None) -> Shape:
@@ -243,30 +256,71 @@ class _Job:
         batches = self._settled(self._batches())
         shape = self._shape()
         store.begin(shape.head())
+        if self._report and (known := store.report()):
+            self._report.restore(known)
         todo = self._missing(batches, store.state.rows)
         rejects: list[bytes] = []
         rows = size = 0  # of this segment
-        judged = judge_batches(todo, self._model, profile=options.profile, threads=options.threads)
+        judged = in_order(todo, self._judge, options.threads)
         with closing(judged):
-            for batch, results in judged:
+            for (batch, _), (found, prints) in judged:
+                results = self._mark(batch, found, prints)
+                if results is None:
+                    continue
                 encoded = self._encoder.encode(batch, results, summary.scored + 1)
                 size += encoded.nbytes if self._output.format == "parquet" else len(encoded)
                 store.append(shape.add(encoded))
                 rejects += map(_reject_line, batch.refusals)
                 rows += batch.rows
                 self._account(batch, results)
+                if self._report:
+                    ids, titles, abstracts = (batch.records.column(name) for name in ("id", "title", "abstract"))
+                    self._report.add(ids, titles, abstracts, results)
                 if digest is not None:
                     store.later(digest.advance, self._reading.bytes)
                 if rows >= options.segment_rows or size >= _SEGMENT_BYTES:
-                    store.commit(self._state(), b"".join(rejects), *shape.end_segment())
+                    self._commit(store, rejects, shape)
                     rejects, rows, size = [], 0, 0
         if options.max_refused:
             options.max_refused.check(summary.refused, summary.rows, at_end=True)
         if rows or not summary.rows:
             if not rows:
                 shape.add(self._encoder.encode(*self._nothing(), 1))
-            store.commit(self._state(), b"".join(rejects), *shape.end_segment())
+            self._commit(store, rejects, shape)
         return shape
+
+    def _commit(self, store: Store, rejects: list[bytes], shape: Shape) -> None:
+        report = self._report.dump() if self._report and self._files else b""
+        store.commit(self._state(), b"".join(rejects), *shape.end_segment(), report)
+
+    def _judge(self, part: tuple[Batch, bool]) -> "tuple[pa.RecordBatch | None, Fingerprints | None]":
+        """Judge a batch and take its fingerprints, on any thread; of what was done before, fingerprints alone."""
+        batch, is_new = part
+        prints = None
+        if self._groups:
+            prints = fingerprint(*(batch.records.column(name).to_pylist() for name in ("title", "abstract")))
+        return judge_batch(batch, self._model, self._options.profile) if is_new else None, prints
+
+    def _mark(
+        self, batch: Batch, results: "pa.RecordBatch | None", prints: Fingerprints | None
+    ) -> "pa.RecordBatch | None":
+        """Add the column of duplicate groups, batch after batch in the source's order."""
+        import pyarrow as pa
+
+        if self._groups is None or prints is None:
+            return results
+        groups = self._groups.place(batch.records.column("id").to_pylist(), prints)
+        if results is None:
+            return None
+        columns = [*results.columns, pa.array(groups, pa.string())]
+        return pa.RecordBatch.from_arrays(columns, [*results.schema.names, GROUP])
+
+    def _write_page(self) -> None:
+        if self._report and self._page:
+            shown = self._source if isinstance(self._source, (str, Path)) else "a stream"
+            source = "standard input" if str(shown) == "-" else Path(shown).name
+            with replacing(self._page) as file:
+                file.write(self._report.render(source=source, refused=self._summary.refused).encode())
 
     def _shape(self) -> Shape:
         if self._output.format == "parquet":
@@ -295,10 +349,17 @@ class _Job:
         import pyarrow as pa
 
         none = pa.array([], pa.string())
-        return empty_batch(), self._model.judge_arrow(none, none, profile=self._options.profile)
+        results = self._model.judge_arrow(none, none, profile=self._options.profile)
+        if self._groups is not None:
+            columns = [*results.columns, none]
+            results = pa.RecordBatch.from_arrays(columns, [*results.schema.names, GROUP])
+        return empty_batch(), results
 
-    def _missing(self, batches: Iterator[Batch], done: int) -> Iterator[Batch]:
-        """Leave out the rows of other shards and those that an earlier run finished."""
+    def _missing(self, batches: Iterator[Batch], done: int) -> Iterator[tuple[Batch, bool]]:
+        """Yield what is to be judged, without the rows of other shards and those that an earlier run finished.
+
+        Duplicates of those have to be known, so with groups to make they come too, marked False.
+        """
         start, stop = 0, sys.maxsize
         if self._options.shard:
             place, shards = self._options.shard
@@ -311,8 +372,10 @@ class _Job:
         for batch in batches:
             if seen >= stop:
                 return
+            if self._groups is not None and seen < start:
+                yield batch.part(0, start - seen), False
             if seen + batch.rows > start:
-                yield batch.part(max(start - seen, 0), stop - seen)
+                yield batch.part(max(start - seen, 0), stop - seen), True
             seen += batch.rows
 
     def _count_rows(self) -> int:
@@ -357,9 +420,10 @@ class _Job:
         sha256: str,
         digest: FileDigest | None,
     ) -> None:
-        outputs = [describe_file(target, self._output.format, state.scored, sha256)]
+        outputs = [describe_file(target, target, self._output.format, state.scored, sha256)]
         if state.refused and rejects is not None:
-            outputs.append(describe_file(rejects, "jsonl", state.refused))
+            outputs.append(describe_file(rejects, target, "jsonl", state.refused))
+        pages = [describe_file(self._page, target, "html", state.scored)] if self._page else []
         record = {
             "format": FORMAT,
             "identity": identity,
@@ -373,6 +437,7 @@ class _Job:
                 for path in self._files
             ],
             "outputs": outputs,
+            "pages": pages,
             "rows": state.rows,
             "scored": state.scored,
             "refused": state.refused,

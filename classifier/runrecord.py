@@ -108,16 +108,19 @@ def finished_record(target: Path, identity: Mapping[str, Any]) -> dict[str, Any]
     try:
         record: dict[str, Any] = orjson.loads(record_path(target).read_bytes())
         same = record["identity"] == orjson.loads(orjson.dumps(identity))
-        whole = all(_at(target, entry).stat().st_size == entry["bytes"] for entry in record["outputs"])
+        whole = all(
+            _at(target, entry).stat().st_size == entry["bytes"] for entry in (*record["outputs"], *record["pages"])
+        )
         return record if same and whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def describe_file(path: Path, format: str, rows: int, sha256: str | None = None) -> dict[str, Any]:
-    """Describe an output for the record, by its name: the record moves with it."""
+def describe_file(path: Path, beside: Path, format: str, rows: int, sha256: str | None = None) -> dict[str, Any]:
+    """Describe an output for the record, by its name seen from OUT: the record moves with it."""
     size = path.stat().st_size
-    return {"name": path.name, "format": format, "bytes": size, "sha256": sha256 or sha256_of(path), "rows": rows}
+    name = os.path.relpath(path, beside.parent)
+    return {"name": name, "format": format, "bytes": size, "sha256": sha256 or sha256_of(path), "rows": rows}
 
 
 def sha256_of(path: Path) -> str:
@@ -139,7 +142,7 @@ def verify_run(path: Path) -> list[Finding]:
             raise DualuseError(f"{path}: format {record['format']!r}; this version reads {FORMAT}. Update dualuse.")
         outputs, inputs, model = record["outputs"], record["inputs"], record["identity"]["model"]
         findings = [_check_counts(record)]
-        findings += [_check_output(path, entry) for entry in outputs]
+        findings += [_check_output(path, entry) for entry in (*outputs, *record["pages"])]
         findings += [_check_input(entry) for entry in inputs]
         findings.append(_check_model(record["model_folder"], model))
     except OSError as error:
@@ -165,7 +168,7 @@ def _check_output(record: Path, entry: Mapping[str, Any]) -> Finding:
         return Finding(str(path), f"has {path.stat().st_size:,} bytes, not {entry['bytes']:,}: its content was changed")
     if sha256_of(path) != entry["sha256"]:
         return Finding(str(path), "has another SHA-256: its content was changed")
-    rows = count_output_rows(path, entry["format"])
+    rows = count_output_rows(path, entry["format"]) if entry["format"] != "html" else entry["rows"]
     if rows != entry["rows"]:
         return Finding(str(path), f"holds {rows:,} rows, not {entry['rows']:,}")
     return Finding(str(path))
@@ -227,4 +230,4 @@ def _check_model(folder: str | None, known: Mapping[str, Any]) -> Finding:
 
 
 def _at(beside: Path, entry: Mapping[str, Any]) -> Path:
-    return beside.with_name(entry["name"])
+    return beside.parent / str(entry["name"])
