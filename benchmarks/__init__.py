@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat: each prints ratios taken in one run on the same records."""
+"""Measurements that anyone can repeat: each prints ratios or memory, taken in one run on the same records."""

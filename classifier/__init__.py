@@ -1,6 +1,7 @@
 """Find dual-use research in a pile of abstracts: `load().classify(texts)`."""
 
-from classifier.errors import DualuseError, InputError, ModelError, TaxonomyError
+from classifier.engine import stream
+from classifier.errors import DualuseError, InputError, ModelError, ResumeError, TaxonomyError
 from classifier.model import Model, load
 from classifier.records import Record, Refusal
 from classifier.results import NOTICE, TAGS, Judgement, Result
@@ -16,6 +17,8 @@ __all__ = [
     "Record",
     "Refusal",
     "Result",
+    "ResumeError",
     "TaxonomyError",
     "load",
+    "stream",
 ]

@@ -1,12 +1,13 @@
 """The command line: `dualuse COMMAND`. Data goes to standard output, everything else to standard error.
 
 Commands of the other rooms are named here but imported only when called, so that `--help` and `classify` do not
-wait for scikit-learn or FastAPI. Exit codes: 0 done, 1 failure, 2 usage, 3 done but some records refused,
-130 interrupted.
+wait for scikit-learn or FastAPI. Exit codes: 0 done, 1 failure, 2 usage, 3 done but some records refused, 4 not
+resumed because input, model or options changed, 130 interrupted.
 """
 
 import importlib
 import json
+import os
 import sys
 import time
 from importlib.metadata import version
@@ -15,14 +16,18 @@ from typing import Any
 
 import click
 
-from classifier.batch import KEEP, Summary, classify_dump
 from classifier.compression import FORMATS
-from classifier.errors import DualuseError
+from classifier.encoders import KEEP
+from classifier.errors import DualuseError, ResumeError
 from classifier.model import load
+from classifier.places import find_clash
+from classifier.plan import plan_run
 from classifier.records import Columns, Refusal
 from classifier.results import NOTICE, TAGS, Result
+from classifier.run import SEGMENT_ROWS, Limit, Options, Summary, choose_output, classify_dump
+from classifier.runrecord import verify_run
 
-EXIT_FAILURE, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_FAILURE, EXIT_REFUSED, EXIT_CHANGED, EXIT_INTERRUPTED = 1, 3, 4, 130
 _ELSEWHERE = {
     "train": ("training.cli", "train", "Rebuild the model from data/labels and data/features."),
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),
@@ -64,10 +69,38 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except DualuseError as error:
             click.echo(f"Error: {error}", err=True)
-            ctx.exit(EXIT_FAILURE)
+            ctx.exit(EXIT_CHANGED if isinstance(error, ResumeError) else EXIT_FAILURE)
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            click.echo("Interrupted. Finished segments are kept; the same command goes on from there.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+class _Share(click.ParamType[tuple[int, int]]):
+    """Reads `2/10`: the second of ten."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        place, _, shards = str(value).partition("/")
+        if not (place.isdecimal() and shards.isdecimal() and 1 <= int(place) <= int(shards)):
+            self.fail(f"{value!r} is not a shard; give i/n, such as 2/10 for the second of ten.", param, ctx)
+        return int(place), int(shards)
+
+
+class _Limit(click.ParamType[Limit]):
+    """Reads `100` or `0.5%`."""
+
+    name = "n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limit:
+        number, percent = str(value).removesuffix("%"), str(value).endswith("%")
+        try:
+            limit = Limit(float(number), percent)
+        except ValueError:
+            limit = Limit(-1, percent)
+        if not 0 <= limit.number < float("inf"):
+            self.fail(f"{value!r} is not a limit; give a number of rows or a share such as 0.5%.", param, ctx)
+        return limit
 
 
 @click.group(cls=_Commands, epilog=NOTICE)
@@ -93,7 +126,11 @@ def main() -> None:
     help="Format of OUT: jsonl, csv, tsv, parquet, xlsx; default: by suffix, else jsonl.",
 )
 @click.option(
-    "--keep", type=click.Choice(KEEP), default="all", show_default=True, help="Source columns to keep in OUT."
+    "--keep",
+    type=click.Choice(KEEP),
+    default="all",
+    show_default=True,
+    help="What of the source to keep in OUT: every column, the id alone, or none (the result's columns alone).",
 )
 @click.option("--id-column", metavar="NAME", help="Column that holds the identifier.")
 @click.option("--title-column", metavar="NAME", help="Column that holds the title.")
@@ -108,6 +145,14 @@ def main() -> None:
 @click.option(
     "--rejects", type=click.Path(path_type=Path), help="File for refused records; default: OUT.rejects.jsonl."
 )
+@click.option("--mark-duplicates", is_flag=True, help="Add a column duplicate_group: the id of the first like it.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page (HTML) about the run to this file.")
+@click.option("--max-refused", type=_Limit(), metavar="N|N%", help="Fail if more records are refused.")
+@click.option("--shard", type=_Share(), metavar="i/n", help="Do only the i-th of n equal stretches of IN.")
+@click.option("--restart", is_flag=True, help="Begin again, whatever an earlier run left or finished.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads that score; default: one per processor.")
+@click.option("--segment-rows", type=click.IntRange(1), default=SEGMENT_ROWS, hidden=True)
 def classify(
     source: str | None,
     output: str,
@@ -122,23 +167,52 @@ def classify(
     profile: str,
     model_folder: Path | None,
     rejects: Path | None,
+    mark_duplicates: bool,
+    report: Path | None,
+    max_refused: Limit | None,
+    shard: tuple[int, int] | None,
+    restart: bool,
+    dry_run: bool,
+    threads: int | None,
+    segment_rows: int,
 ) -> None:
     """Tag every record of IN: a dump of any known format, plain, .gz or .zst; a folder, ZIP or 'pattern*'; or `-`.
 
     One output record per input record, in the same order: id, the source's columns, the tags, and per tag a
     probability and a decision. Refused records go to OUT.rejects.jsonl with the reason; the exit code is then 3.
+
+    What is done is kept in OUT.partial until OUT is complete: after a kill the same command goes on. OUT.run.json
+    records what was read and written, for `dualuse verify`. Outputs of all shards, one after another, are the
+    output of the whole.
     """
     if (source is None) == (text is None):
         raise click.UsageError("Give either IN or --text.")
-    model = load(model_folder)
     if text is not None:
-        _print_result(model.classify([(title, text)], profile=profile)[0])
+        _print_result(load(model_folder).classify([(title, text)], profile=profile)[0])
         return
     assert source is not None
-    if output != "-" and source != "-" and Path(output).resolve() == Path(source).resolve():
-        raise click.UsageError(f"OUT is IN ({source}); choose another file.")
     if rejects is None and output != "-":
         rejects = Path(f"{output}.rejects.jsonl")
+    if clash := find_clash(source, None if output == "-" else Path(output), [rejects, report]):
+        raise click.UsageError(clash)
+    options = Options(
+        format=format_,
+        output_format=output_format,
+        columns=Columns(id=id_column, title=title_column, abstract=abstract_column),
+        keep=keep,
+        profile=profile,
+        shard=shard,
+        mark_duplicates=mark_duplicates,
+        segment_rows=segment_rows,
+        threads=threads,
+        max_refused=max_refused,
+    )
+    form = choose_output(output, output_format)  # before the model is loaded: a typing error should not cost that
+    model = load(model_folder)
+    if dry_run:
+        plan = plan_run(source, model, options)
+        click.echo(plan.describe(source, output, form.format), err=True)
+        return
     shown: list[Refusal] = []
 
     def show(refusal: Refusal) -> None:
@@ -149,24 +223,40 @@ def classify(
             )
         shown.append(refusal)
 
-    summary = classify_dump(
-        source,
-        output,
-        model,
-        format=format_,
-        output_format=output_format,
-        columns=Columns(id=id_column, title=title_column, abstract=abstract_column),
-        keep=keep,
-        profile=profile,
-        rejects=rejects,
-        on_refusal=show,
-        on_batch=_Progress(),
-    )
+    try:
+        summary = classify_dump(
+            source,
+            output,
+            model,
+            options,
+            rejects=rejects,
+            report=report,
+            restart=restart,
+            on_refusal=show,
+            on_batch=_Progress(),
+        )
+    finally:
+        _clear_progress()
+    if summary.finished_before:
+        click.echo(f"{output} is complete already, from the same input, model and options: nothing to do.", err=True)
+        click.echo("(--restart does it again, `dualuse verify` checks it.)", err=True)
+        sys.exit(EXIT_REFUSED if summary.refused else 0)
     if rejects is not None and len(shown) > _SHOWN_REFUSALS:
         click.echo(f"... and {len(shown) - _SHOWN_REFUSALS} more refused.", err=True)
     _print_summary(summary, model.id, rejects)
     if summary.refused:
         sys.exit(EXIT_REFUSED)
+
+
+@main.command("verify")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+def verify_output(run: Path) -> None:
+    """Check an output against the record of its run: RUN is OUT.run.json or OUT."""
+    findings = verify_run(run)
+    for finding in findings:
+        click.echo(f"{finding.subject}: {finding.problem or finding.note or 'as recorded'}")
+    if any(finding.problem for finding in findings):
+        sys.exit(EXIT_FAILURE)
 
 
 @main.group("model")
@@ -228,27 +318,38 @@ class _Progress:
     """Tell on a terminal how far the run is; silent elsewhere."""
 
     def __init__(self) -> None:
-        self._started = self._last = time.perf_counter()
+        self._last = time.perf_counter()
 
     def __call__(self, summary: Summary) -> None:
         now = time.perf_counter()
-        if sys.stderr.isatty() and now - self._last > 0.5:
-            self._last = now
-            rate = summary.rows / (now - self._started)
-            click.echo(f"\r{summary.rows:,} records, {rate:,.0f} a second ", nl=False, err=True)
+        if not sys.stderr.isatty() or now - self._last < 0.5:
+            return
+        self._last = now
+        rate = (summary.rows - summary.resumed) / summary.seconds
+        left = ""
+        if summary.share:
+            resumed = summary.share * summary.resumed / summary.rows
+            seconds = summary.seconds * (1 - summary.share) / max(summary.share - resumed, 1e-9)
+            left = f", {max(0, round(seconds)):,} s left"
+        click.echo(f"\r\033[K{summary.rows:,} records, {rate:,.0f} a second{left} ", nl=False, err=True)
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", nl=False, err=True)
 
 
 def _print_summary(summary: Summary, model_id: str, rejects: Path | None) -> None:
-    if sys.stderr.isatty():
-        click.echo("\r\033[K", nl=False, err=True)
     where = f" (see {rejects})" if summary.refused and rejects else ""
+    done_now = summary.rows - summary.resumed
+    before = f" ({summary.resumed:,} of them by an earlier run)" if summary.resumed else ""
     click.echo(
-        f"rows in {summary.rows:,} = tagged {summary.tagged:,} + refused {summary.refused:,}{where}; "
-        f"{summary.seconds:.1f} s, model {model_id}",
+        f"rows in {summary.rows:,} = tagged {summary.scored:,} + refused {summary.refused:,}{where}{before}; "
+        f"{summary.seconds:.1f} s, {done_now / max(summary.seconds, 1e-9):,.0f} a second, model {model_id}",
         err=True,
     )
-    if summary.tagged:
-        shares = (f"{tag} {summary.flagged[tag]:,} ({summary.flagged[tag] / summary.tagged:.1%})" for tag in TAGS)
+    if summary.scored:
+        shares = (f"{tag} {summary.flagged[tag]:,} ({summary.flagged[tag] / summary.scored:.1%})" for tag in TAGS)
         click.echo("flagged: " + ", ".join(shares), err=True)
     click.echo(NOTICE, err=True)
 
@@ -257,8 +358,15 @@ def _print_result(result: Result) -> None:
     if not sys.stdout.isatty():
         click.echo(json.dumps(result.as_row(), ensure_ascii=False))
         return
+    plain = bool(os.environ.get("NO_COLOR"))
     for tag, judgement in result.judgements.items():
-        mark = click.style("flag ", fg="yellow", bold=True) if judgement.decision == "flag" else "clear"
+        mark = (
+            "clear"
+            if judgement.decision == "clear"
+            else "flag "
+            if plain
+            else click.style("flag ", fg="yellow", bold=True)
+        )
         click.echo(f"{mark}  {judgement.probability:8.4f}  {tag}")
     for note in result.notes:
         click.echo(f"note: {note}")

@@ -19,3 +19,7 @@ class ModelError(DualuseError):
 
 class TaxonomyError(DualuseError):
     """The taxonomy file breaks its own rules."""
+
+
+class ResumeError(DualuseError):
+    """An unfinished run cannot be taken up, as its input, model or options are others now."""

@@ -152,7 +152,11 @@ class Model:
             margins, found = self._score_arrow(kernel, titles, abstracts)
         else:
             margins, found = self._score(_pairs(titles, abstracts))
-        probability = self._calibrate(margins, lambda rows: _pairs(titles.take(rows), abstracts.take(rows)))
+
+        def texts(rows: list[int]) -> list[tuple[str, str]]:  # not every Arrow string type knows `take`
+            return [(titles[row].as_py() or "", abstracts[row].as_py() or "") for row in rows]
+
+        probability = self._calibrate(margins, texts)
         return self._columns(probability, self.flags(probability, profile), found)
 
     def _score(self, documents: list[tuple[str, str]]) -> tuple[scoring.FloatArray, Notes]:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -35,7 +35,7 @@ from classifier.compression import (
 )
 from classifier.errors import InputError
 from classifier.formats import READERS
-from classifier.formats.many import Member, list_members, read_members
+from classifier.formats.many import Member, list_members, place_outcome, read_members
 from classifier.formats.sniff import LOOK, tell
 from classifier.records import (
     BY_ALIAS,
@@ -50,7 +50,11 @@ from classifier.records import (
     to_record,
 )
 
+RowReader = Callable[[Any, str, Columns], Iterator[Any]]
+"""Reads a decompressed stream (Parquet: a file, if there is one); told what to call the source, and its columns."""
+
 _BOM = b"\xef\xbb\xbf"
+_BLOCK = 1024 * 1024
 _MAX_LINE = 256 * 1024 * 1024  # bytes of a JSON line; the memory that one line may take
 _MAX_CELL = 100_000_000  # characters of a CSV cell; what a quote that is never closed may swallow at most
 _BATCH_ROWS = 1_000
@@ -71,45 +75,67 @@ def read(
     Raises InputError where the source as a whole cannot be used: missing, empty, damaged or cut short (after the
     rows before the damage), UTF-16, without a title or abstract column, or without a column named in `columns`.
     """
+    return open_rows(source, format, columns, {})
+
+
+def open_rows(
+    source: str | Path | BinaryIO,
+    format: str | None,
+    columns: Columns,
+    own: Mapping[str, "RowReader"],
+    on_open: Callable[[BinaryIO], None] = lambda stream: None,
+    place: Callable[[Any, str], Any] = place_outcome,
+) -> Iterator[Any]:
+    """Do what `read` does, with the caller's `own` readers for some formats; they may yield what they like.
+
+    `on_open` is handed each file that is read, to see how far reading has come. Of many files, `place` gives what was
+    read the name of its file.
+    """
     if format is not None and format not in FORMATS:
         raise InputError(f"Format {format!r} is not known. Choose one of: {', '.join(FORMATS)}.")
     if isinstance(source, (str, Path)) and str(source) != "-":
         path = Path(source)
         members = list_members(path, format)
         if members is not None:
-            return read_members(members, lambda file, member: _read_member(file, member, format, columns))
+
+            def read_one(file: Path | IO[bytes], member: Member) -> Iterator[Any]:
+                named = format_of(Path(member.name))
+                return _read(cast(Path | BinaryIO, file), member.subject, format, columns, own, on_open, named)
+
+            return read_members(members, read_one, place)
         if not path.exists():
             raise InputError(f"{path} does not exist. Check its name and folder.")
         if format is None and format_of(path) is None:
             raise InputError(
                 f"{path} has an unknown suffix. Known: {SUFFIXES}. Rename it or say --format ({', '.join(FORMATS)})."
             )
-        return _read(path, str(path), format, columns)
+        return _read(path, str(path), format, columns, own, on_open)
     if isinstance(source, (str, Path)):
-        return _read(sys.stdin.buffer, "standard input", format, columns)
-    return _read(source, "the stream", format, columns)
-
-
-def _read_member(
-    file: Path | IO[bytes], member: Member, format: str | None, columns: Columns
-) -> Iterator[Record | Refusal]:
-    return _read(cast(Path | BinaryIO, file), member.subject, format, columns, format_of(Path(member.name)))
+        return _read(sys.stdin.buffer, "standard input", format, columns, own, on_open)
+    return _read(source, "the stream", format, columns, own, on_open)
 
 
 def _read(
-    source: Path | BinaryIO, subject: str, format: str | None, columns: Columns, named: str | None = None
-) -> Iterator[Record | Refusal]:
+    source: Path | BinaryIO,
+    subject: str,
+    format: str | None,
+    columns: Columns,
+    own: Mapping[str, "RowReader"],
+    on_open: Callable[[BinaryIO], None],
+    named: str | None = None,
+) -> Iterator[Any]:
     found = None
     try:
         if isinstance(source, Path):
             with source.open("rb") as stream, decompressed(stream, compression_of(source), subject) as opened:
                 found = opened[2]
+                on_open(stream)
                 whole = source if found is None and source.is_file() else None
-                yield from _parse(*opened[:2], whole, subject, format, format_of(source), columns)
+                yield from _parse(*opened[:2], whole, subject, format, format_of(source), columns, own)
         else:
             with decompressed(source, None, subject) as opened:
                 found = opened[2]
-                yield from _parse(*opened[:2], None, subject, format, named, columns)
+                yield from _parse(*opened[:2], None, subject, format, named, columns, own)
     except (EOFError, zlib.error, OSError) as error:
         # Only real trouble with the disk carries an errno; all else is about what the compressed bytes say.
         if isinstance(error, OSError) and error.errno is not None:
@@ -129,12 +155,13 @@ def _parse(
     format: str | None,
     named: str | None,
     columns: Columns,
-) -> Iterator[Record | Refusal]:
+    own: Mapping[str, "RowReader"],
+) -> Iterator[Any]:
     if head in (b"", _BOM):
         raise InputError(f"{subject} is empty. Check how it was made.")
     kind = format or named or ("parquet" if head.startswith(b"PAR1") else None)
     if kind == "parquet":
-        return _read_parquet(file or stream, subject, columns)
+        return own.get(kind, _read_parquet)(file or stream, subject, columns)
     if kind == "xlsx":
         return _read_rows(kind, stream, subject, columns)
     check_text(head, subject)
@@ -152,7 +179,7 @@ def _parse(
         lines, stream = _holds_lines(stream)
         kind = "jsonl" if lines else "json"
     if kind == "jsonl":
-        return _read_lines(stream, subject, columns)
+        return own.get(kind, _read_lines)(stream, subject, columns)
     if kind == "json":
         return _read_document(stream.read(), subject, columns)
     if kind in READERS:
@@ -160,7 +187,7 @@ def _parse(
     return _read_table(stream, subject, "\t" if kind == "tsv" else None, columns)
 
 
-class _Chosen:
+class ChosenColumns:
     """Watches JSON rows, which have no header, for the columns the user chose: a typing error must not pass."""
 
     def __init__(self, columns: Columns) -> None:
@@ -168,6 +195,7 @@ class _Chosen:
         self._first: Sequence[str] = ()
 
     def see(self, row: Mapping[str, Any]) -> None:
+        """Take note of a row's columns."""
         if self._missing:
             self._first = self._first or tuple(row)
             self._missing.difference_update(row)
@@ -220,26 +248,61 @@ def _holds_lines(stream: io.BufferedReader) -> tuple[bool, io.BufferedReader]:
 
 
 def _read_lines(stream: io.BufferedReader, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
-    chosen = _Chosen(columns)
-    place = 0
-    while line := stream.readline(_MAX_LINE):
-        place += 1
-        if len(line) == _MAX_LINE and not line.endswith(b"\n"):
-            while (rest := stream.readline(_MAX_LINE)) and not rest.endswith(b"\n"):
-                pass
-            reason = f"a line of more than {_MAX_LINE:,} bytes."
-            yield Refusal(place, None, reason, "Put one record on a line; for an array say --format json.")
-        elif not line.isspace():
-            try:
-                value = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                yield _refuse_line(line, place, columns, error)
-            else:
-                yield _judge(value, place, columns, chosen)
+    chosen = ChosenColumns(columns)
+    for place, line in numbered_lines(stream):
+        if line is None:
+            yield refuse_long_line(place)
+            continue
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            yield refuse_line(line, place, columns, error)
+        else:
+            yield judge_value(value, place, columns, chosen)
     chosen.check(subject)
 
 
-def _refuse_line(line: bytes, place: int, columns: Columns, error: orjson.JSONDecodeError) -> Refusal:
+def numbered_lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the lines that are not blank, with their numbers; None for one that is too long to be held."""
+    for first, lines in line_blocks(stream):
+        for place, line in enumerate(lines, first):
+            if line is None or (line and not line.isspace()):
+                yield place, line
+
+
+def line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, Sequence[bytes | None]]]:
+    """Yield runs of lines without their line feeds, with the number of the first; None for one too long to be held.
+
+    A line longer than `_MAX_LINE` is passed over piece by piece, so it takes no more memory than that.
+    """
+    place = 1
+    rest: list[bytes] = []  # pieces of a line whose end is still to come
+    held = 0
+    while block := stream.read1(_BLOCK):
+        lines: list[bytes | None] = [*block.split(b"\n")]
+        end = lines.pop() or b""
+        if lines:
+            lines[0] = None if held + len(lines[0] or b"") >= _MAX_LINE else b"".join([*rest, lines[0] or b""])
+            yield place, lines
+            place += len(lines)
+            rest, held = [], 0
+        held += len(end)
+        if held >= _MAX_LINE:
+            rest = []
+        elif end:
+            rest.append(end)
+    if held:
+        yield place, [None if held >= _MAX_LINE else b"".join(rest)]
+
+
+def refuse_long_line(place: int) -> Refusal:
+    """Refuse a line of which `numbered_lines` gave None."""
+    reason = f"a line of more than {_MAX_LINE:,} bytes."
+    return Refusal(place, None, reason, "Put one record on a line; for an array say --format json.")
+
+
+def refuse_line(line: bytes, place: int, columns: Columns, error: orjson.JSONDecodeError) -> Refusal:
+    """Refuse a line that is not JSON, naming the column if it is one that spoils it."""
     try:
         value = _parse_tolerantly(line)
     except (ValueError, RecursionError):
@@ -260,7 +323,8 @@ def _parse_tolerantly(data: bytes) -> Any:
     return json.loads(data.decode("utf-8", "surrogateescape"))
 
 
-def _judge(value: Any, place: int, columns: Columns, chosen: _Chosen) -> Record | Refusal:
+def judge_value(value: Any, place: int, columns: Columns, chosen: ChosenColumns) -> Record | Refusal:
+    """Make a record of one parsed JSON value, or refuse it."""
     if not isinstance(value, dict):
         reason = f"is {'a list' if isinstance(value, list) else 'a bare value'}, not an object."
         mend = 'Write every record as {"title": ..., "abstract": ...}; for an array say --format json.'
@@ -312,10 +376,10 @@ def _read_document(data: bytes, subject: str, columns: Columns) -> Iterator[Reco
                 f"{subject} is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno}). Check that "
                 "it is complete; if it holds one object on every line, say --format jsonl."
             ) from None
-    chosen = _Chosen(columns)
+    chosen = ChosenColumns(columns)
     for place, row in enumerate(_find_rows(value, subject), 1):
         refusal = _refuse_flawed(row, place, columns) if tolerant and isinstance(row, dict) else None
-        yield refusal or _judge(row, place, columns, chosen)
+        yield refusal or judge_value(row, place, columns, chosen)
     chosen.check(subject)
 
 
@@ -367,7 +431,7 @@ def _lists_in(holder: dict[str, Any]) -> list[tuple[str, list[Any]]]:
 def _read_rows(kind: str, stream: io.BufferedReader, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
     """Judge the rows of a format of `classifier.formats`."""
     reader = READERS[kind]
-    chosen = _Chosen(columns)
+    chosen = ChosenColumns(columns)
     checked = kind != "xlsx"  # a sheet is a table: without columns for the texts it is refused as a whole
     for entry in reader.read(stream, subject):
         if isinstance(entry, Refusal):
@@ -441,6 +505,17 @@ def _judge_cells(row: dict[str, Any], place: int, columns: Columns) -> Record | 
 
 
 def _read_parquet(source: Path | BinaryIO, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
+    place = 1
+    for batch in parquet_batches(source, subject, columns, _BATCH_ROWS):
+        yield from judge_table(batch, place, columns)
+        place += batch.num_rows
+
+
+def parquet_batches(source: Path | BinaryIO, subject: str, columns: Columns, rows: int) -> Iterator[Any]:
+    """Yield a Parquet file's record batches.
+
+    Raises InputError as `read` does.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -455,18 +530,30 @@ def _read_parquet(source: Path | BinaryIO, subject: str, columns: Columns) -> It
             file = stack.enter_context(
                 pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
             )
-            names = file.schema_arrow.names
-            _check_header(names, columns, subject)
-            place = 0
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                for cells in zip(*map(_to_values, batch.columns), strict=True):
-                    place += 1
-                    yield _judge_cells(dict(zip(names, cells, strict=True)), place, columns)
+            _check_header(file.schema_arrow.names, columns, subject)
+            yield from file.iter_batches(batch_size=rows)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(
-                f"{subject} cannot be read as Parquet: it is damaged, cut short or not Parquet ({error}). "
-                "Fetch or write it again."
-            ) from error
+            raise damaged_parquet(subject, error) from error
+
+
+def damaged_parquet(subject: str, error: Exception) -> InputError:
+    """Say that a file is not the Parquet it should be."""
+    return InputError(
+        f"{subject} cannot be read as Parquet: it is damaged, cut short or not Parquet ({error}). "
+        "Fetch or write it again."
+    )
+
+
+def judge_table(batch: Any, place: int, columns: Columns) -> Iterator[Record | Refusal]:
+    """Make a record or a refusal of every row of a record batch, whose first row has the number `place`."""
+    names = batch.schema.names
+    for number, row in enumerate(table_rows(batch), place):
+        yield _judge_cells(dict(zip(names, row, strict=True)), number, columns)
+
+
+def table_rows(batch: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield a record batch's rows as Python values."""
+    return zip(*map(_to_values, batch.columns), strict=True)
 
 
 def _to_values(column: Any) -> list[Any]:

@@ -245,6 +245,17 @@ def _read_id(row: Mapping[str, Any], found: tuple[str, ...], chosen: str | None)
     return None
 
 
+def is_that_id(value: Any, id: str) -> bool:
+    """Tell whether a source's value says the same as the id made of its row, or nothing."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        return True
+    if isinstance(value, (float, Decimal)) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    return isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip() == id
+
+
 def _number_as_id(name: str, value: float | Decimal) -> str:
     if value != value:  # NaN is how data frames say: missing
         return ""

@@ -47,7 +47,7 @@ class Tokens:
 
     def encode(self, document: tuple[str, str]) -> tuple[list[int], list[int]]:
         """Return the token ids of a (title, abstract) pair and the segment, 0 or 1, of each."""
-        title, abstract = (self._tokenizer.encode(clean(text), add_special_tokens=False).ids for text in document)
+        title, abstract = (self._pieces(text) for text in document)
         title = title[: self._title_tokens]
         room = self._max_tokens - 3 - len(title)
         if len(abstract) > room:
@@ -55,6 +55,11 @@ class Tokens:
             abstract = abstract[: room - tail] + abstract[-tail:]
         ids = [self._first, *title, self._separator, *abstract, self._separator]
         return ids, [0] * (len(title) + 2) + [1] * (len(abstract) + 1)
+
+    def _pieces(self, text: str) -> list[int]:
+        whole = clean(text).encode("utf-8", "replace").decode()  # half a surrogate pair is no text for a tokenizer
+        ids: list[int] = self._tokenizer.encode(whole, add_special_tokens=False).ids
+        return ids
 
 
 class Encoder:

@@ -9,8 +9,10 @@ that it was cut, and what a sheet cannot hold otherwise is an error that names t
 import math
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
+
+import orjson
 
 from classifier.compression import lend
 from classifier.errors import DualuseError
@@ -60,6 +62,9 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)
 _MEND = "Nothing was written; use CSV, JSONL or Parquet, keep fewer columns (--keep id), or cut the source into parts."
 
 
+Cell = str | int | float | bool | None
+
+
 class Sheet:
     """An Excel workbook being written to a stream."""
 
@@ -73,15 +78,12 @@ class Sheet:
         self._rows = 0
         self._size = self._part.write((_HEAD + _SHEET).encode())
 
-    def add_row(self, cells: Sequence[str | int | float | bool | None]) -> None:
+    def add_row(self, cells: Sequence[Cell]) -> None:
         """Write a row; None leaves its cell empty.
 
         Raises DualuseError where a sheet cannot hold it: too many rows or columns, or too much in all.
         """
-        if self._rows == MAX_ROWS:
-            raise DualuseError(f"An Excel sheet holds at most {MAX_ROWS:,} rows, the header included. {_MEND}")
-        if len(cells) > MAX_COLUMNS:
-            raise DualuseError(f"{len(cells):,} columns; an Excel sheet holds at most {MAX_COLUMNS:,}. {_MEND}")
+        check_size(self._rows + 1, len(cells))
         line = f"<row>{''.join(map(_cell, cells))}</row>".encode()
         self._size += len(line)
         if self._size > _MAX_BYTES:
@@ -102,6 +104,28 @@ class Sheet:
             self._archive.fp = None  # else the directory would be written, and half a file look whole
 
 
+def check_size(rows: int, columns: int) -> None:
+    """Raise DualuseError where a sheet cannot hold so many rows, the header included, or columns."""
+    if rows > MAX_ROWS:
+        raise DualuseError(f"An Excel sheet holds at most {MAX_ROWS:,} rows, the header included. {_MEND}")
+    if columns > MAX_COLUMNS:
+        raise DualuseError(f"{columns:,} columns; an Excel sheet holds at most {MAX_COLUMNS:,}. {_MEND}")
+
+
+def write_sheet(rows: Iterable[bytes], stream: BinaryIO) -> None:
+    """Write a workbook of rows that are JSON lists of cells.
+
+    Raises DualuseError as `Sheet.add_row` does.
+    """
+    sheet = Sheet(stream)
+    try:
+        for row in rows:
+            sheet.add_row(orjson.loads(row))
+        sheet.finish()
+    finally:
+        sheet.close()
+
+
 def _part(name: str) -> zipfile.ZipInfo:
     part = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     part.compress_type = zipfile.ZIP_DEFLATED
@@ -109,7 +133,7 @@ def _part(name: str) -> zipfile.ZipInfo:
     return part
 
 
-def _cell(value: str | int | float | bool | None) -> str:
+def _cell(value: Cell) -> str:
     if value is None or value == "":
         return "<c/>"
     if isinstance(value, bool):

@@ -17,7 +17,7 @@ import stat
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -31,12 +31,12 @@ import orjson
 from classifier.compression import compressing, compression_of, format_of, lend
 from classifier.errors import DualuseError
 from classifier.results import TAGS
-from classifier.sheet import Sheet
+from classifier.sheet import Cell, Sheet
 
 Row = dict[str, Any]
 
-_FORMATS = ("jsonl", "csv", "tsv", "parquet", "xlsx")
-_BLOCK_ROWS = 5_000
+OUTPUT_FORMATS = ("jsonl", "csv", "tsv", "parquet", "xlsx")
+BLOCK_ROWS = 5_000
 _PROBABILITIES = tuple(f"{tag}_probability" for tag in TAGS)
 # How our own lists read in a table cell; every other list is written as JSON.
 _SEPARATORS = {"tags": " ", "notes": "; "}
@@ -65,11 +65,11 @@ def open_writer(target: str | Path, format: str | None = None) -> Iterator[Write
     """
     path = None if str(target) == "-" else Path(target)
     kind = format or (format_of(path) if path else "jsonl")
-    if kind not in _FORMATS:
+    if kind not in OUTPUT_FORMATS:
         seen = f"Format {format!r}" if format else f"The suffix of {target}"
-        raise DualuseError(f"{seen} is not one that is written. Choose one of: {', '.join(_FORMATS)}.")
+        raise DualuseError(f"{seen} is not one that is written. Choose one of: {', '.join(OUTPUT_FORMATS)}.")
     compression = compression_of(path) if path else None
-    with _open_sink(path, spool=kind in ("parquet", "xlsx")) as sink, compressing(sink, compression) as stream:
+    with open_sink(path, spool=kind in ("parquet", "xlsx")) as sink, compressing(sink, compression) as stream:
         writer: _JsonLines | _Table | _Parquet | _Xlsx
         if kind == "jsonl":
             writer = _JsonLines(stream)
@@ -86,7 +86,7 @@ def open_writer(target: str | Path, format: str | None = None) -> Iterator[Write
             writer.close()
 
 
-class _Disk(io.FileIO):
+class DiskFile(io.FileIO):
     """A file whose errors name the target and the mend, not the temporary name."""
 
     def __init__(self, path: Path, mode: str, target: Path) -> None:
@@ -97,6 +97,7 @@ class _Disk(io.FileIO):
             raise self._explain(error) from error
 
     def write(self, data: Any) -> int:
+        """Write bytes, or raise DualuseError."""
         try:
             return super().write(data)
         except OSError as error:
@@ -109,16 +110,16 @@ class _Disk(io.FileIO):
 
 
 @contextmanager
-def _open_sink(path: Path | None, spool: bool) -> Iterator[BinaryIO]:
+def open_sink(path: Path | None, spool: bool) -> Iterator[BinaryIO]:
     """Open what is written to; `spool` keeps the bytes back from a pipe until they are complete."""
     direct: AbstractContextManager[BinaryIO]
     if path is None:
         direct = nullcontext(sys.stdout.buffer)
     elif path.exists() and not path.is_file() and not path.is_dir():
         # A device or pipe: renaming a file over /dev/null would put the file in its place.
-        direct = io.BufferedWriter(_Disk(path, "wb", path))
+        direct = io.BufferedWriter(DiskFile(path, "wb", path))
     else:
-        with _replacing(path.resolve()) as sink:  # resolved, so that a link goes on to point at the file
+        with replacing(path.resolve()) as sink:  # resolved, so that a link goes on to point at the file
             yield sink
         return
     with direct as stream:
@@ -133,12 +134,13 @@ def _open_sink(path: Path | None, spool: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `target` once it is complete and on disk."""
     if target.is_dir():
         raise DualuseError(f"{target} is a folder. Name a file in it.")
     temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with io.BufferedWriter(_Disk(temporary, "xb", target)) as sink:
+        with io.BufferedWriter(DiskFile(temporary, "xb", target)) as sink:
             yield sink
             sink.flush()
             os.fsync(sink.fileno())
@@ -148,12 +150,17 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to disk: else a new name can be lost with the power."""
     if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)  # else the new name itself can be lost with the power
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)
 
 
 class _JsonLines:
@@ -166,9 +173,9 @@ class _JsonLines:
         for number, row in enumerate(rows, self._written + 1):
             _check_probabilities(row, number)
             try:
-                lines.append(orjson.dumps(row, default=_as_plain, option=orjson.OPT_APPEND_NEWLINE))
+                lines.append(orjson.dumps(row, default=as_plain, option=orjson.OPT_APPEND_NEWLINE))
             except orjson.JSONEncodeError as error:
-                raise _unfit(number, _name_unwritable(row), str(error), "Leave the column out.") from None
+                raise unfit(number, _name_unwritable(row), str(error), "Leave the column out.") from None
         self._stream.write(b"".join(lines))
         self._written += len(rows)
 
@@ -190,9 +197,9 @@ class _Blocks(ABC):
 
     def write(self, rows: list[Row]) -> None:
         self._waiting.extend(rows)
-        while len(self._waiting) >= _BLOCK_ROWS:
-            self._put_block(self._waiting[:_BLOCK_ROWS])
-            del self._waiting[:_BLOCK_ROWS]
+        while len(self._waiting) >= BLOCK_ROWS:
+            self._put_block(self._waiting[:BLOCK_ROWS])
+            del self._waiting[:BLOCK_ROWS]
 
     def finish(self) -> None:
         if self._waiting or self._columns is None:
@@ -207,7 +214,7 @@ class _Blocks(ABC):
             _check_probabilities(row, number)
             if not row.keys() <= known:
                 new = next(name for name in row if name not in known)
-                raise _unfit(number, new, f"is new: the first {_BLOCK_ROWS:,} rows do not have it")
+                raise unfit(number, new, f"is new: the first {BLOCK_ROWS:,} rows do not have it")
         self._put(self._columns, rows)
         self._written += len(rows)
 
@@ -224,24 +231,14 @@ class _Blocks(ABC):
 class _Table(_Blocks):
     def __init__(self, stream: BinaryIO, delimiter: str) -> None:
         super().__init__(stream)
-        self._lines = _Lines()
-        self._csv = csv.writer(self._lines, delimiter=delimiter, lineterminator="\r\n")
+        self._delimiter = delimiter
 
     def _begin(self, columns: list[str], rows: list[Row]) -> None:
         if columns:
-            self._csv.writerow([_defuse(name) for name in columns])
+            self._stream.write(table_header(columns, self._delimiter))
 
     def _put(self, columns: list[str], rows: list[Row]) -> None:
-        for number, row in enumerate(rows, self._written + 1):
-            cells = []
-            for name in columns:
-                try:
-                    cells.append(_as_cell(name, row.get(name)))
-                except (TypeError, UnicodeEncodeError) as error:
-                    raise _unfit(number, name, f"cannot be written as text ({type(error).__name__})") from None
-            self._csv.writerow(cells)
-        self._stream.write(b"".join(self._lines))
-        self._lines.clear()
+        self._stream.write(table_lines(columns, rows, self._written + 1, self._delimiter))
 
     def close(self) -> None:
         pass
@@ -252,6 +249,31 @@ class _Lines(list[bytes]):
 
     def write(self, line: str) -> None:
         self.append(line[:-2].encode() + b"\n")
+
+
+def table_header(columns: Iterable[str], delimiter: str) -> bytes:
+    """Return the header line of a CSV or TSV file."""
+    lines = _Lines()
+    csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerow([_defuse(name) for name in columns])
+    return b"".join(lines)
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Row], first: int, delimiter: str) -> bytes:
+    """Return rows as the lines of a CSV or TSV file; `first` is the number of the first, for messages.
+
+    Raises DualuseError naming row and column where a value cannot be written.
+    """
+    lines = _Lines()
+    writer = csv.writer(lines, delimiter=delimiter, lineterminator="\r\n")
+    for number, row in enumerate(rows, first):
+        cells = []
+        for name in columns:
+            try:
+                cells.append(_as_cell(name, row.get(name)))
+            except (TypeError, UnicodeEncodeError) as error:
+                raise unfit(number, name, f"cannot be written as text ({type(error).__name__})") from None
+        writer.writerow(cells)
+    return b"".join(lines)
 
 
 def _as_cell(name: str, value: Any) -> str:
@@ -269,7 +291,7 @@ def _as_text(name: str, value: Any) -> str:
         value = _SEPARATORS[name].join(value)
     if isinstance(value, (list, tuple, dict)):
         return _as_json(value)
-    text = value if isinstance(value, str) else _as_plain(value)
+    text = value if isinstance(value, str) else as_plain(value)
     text.encode()
     return text
 
@@ -288,15 +310,7 @@ class _Xlsx(_Blocks):
         self._sheet.add_row(columns)
 
     def _put(self, columns: list[str], rows: list[Row]) -> None:
-        for number, row in enumerate(rows, self._written + 1):
-            cells: list[str | int | float | bool | None] = []
-            for name in columns:
-                value = row.get(name)
-                plain = value is None or isinstance(value, (bool, int, float))
-                try:
-                    cells.append(value if plain else _as_text(name, value))
-                except (TypeError, UnicodeEncodeError) as error:
-                    raise _unfit(number, name, f"cannot be written as text ({type(error).__name__})") from None
+        for cells in sheet_cells(columns, rows, self._written + 1):
             self._sheet.add_row(cells)
 
     def finish(self) -> None:
@@ -307,8 +321,27 @@ class _Xlsx(_Blocks):
         self._sheet.close()
 
 
+def sheet_cells(columns: Sequence[str], rows: Sequence[Row], first: int) -> Iterator[list[Cell]]:
+    """Yield rows as the cells of a sheet; `first` is the number of the first, for messages.
+
+    Raises DualuseError naming row and column where a value cannot be written.
+    """
+    for number, row in enumerate(rows, first):
+        cells: list[Cell] = []
+        for name in columns:
+            value = row.get(name)
+            plain = value is None or isinstance(value, (bool, int, float))
+            try:
+                cells.append(value if plain else _as_text(name, value))
+            except (TypeError, UnicodeEncodeError) as error:
+                raise unfit(number, name, f"cannot be written as text ({type(error).__name__})") from None
+        yield cells
+
+
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
+    """What a Parquet column holds."""
+
     type: Any  # pyarrow.DataType
     takes: frozenset[type] | None  # Python types; None: anything, written as JSON
 
@@ -316,14 +349,14 @@ class _Column:
 class _Parquet(_Blocks):
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
-        self._kinds: dict[str, _Column] = {}
+        self._kinds: dict[str, Column] = {}
         self._file: Any = None
 
     def _begin(self, columns: list[str], rows: list[Row]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._kinds = {name: _settle_column(name, [row.get(name) for row in rows]) for name in columns}
+        self._kinds = {name: settle_column(name, [row.get(name) for row in rows]) for name in columns}
         self._file = pq.ParquetWriter(
             pa.PythonFile(lend(self._stream), mode="w"),
             pa.schema([(name, kind.type) for name, kind in self._kinds.items()]),
@@ -334,7 +367,8 @@ class _Parquet(_Blocks):
     def _put(self, columns: list[str], rows: list[Row]) -> None:
         import pyarrow as pa
 
-        arrays = [self._as_array(name, [row.get(name) for row in rows]) for name in columns]
+        first = self._written + 1
+        arrays = [column_array(name, self._kinds[name], [row.get(name) for row in rows], first) for name in columns]
         self._file.write_table(pa.Table.from_arrays(arrays, schema=self._file.schema))
 
     def close(self) -> None:
@@ -342,68 +376,72 @@ class _Parquet(_Blocks):
             # After an error this ends the file so that it looks whole: only the sink keeps it from being taken for one.
             self._file.close()
 
-    def _as_array(self, name: str, values: list[Any]) -> Any:
-        import pyarrow as pa
 
-        kind = self._kinds[name]
-        if kind.takes is None:
-            values = [
-                None if value is None else self._as_json_cell(name, place, value) for place, value in enumerate(values)
-            ]
-        elif not set(map(type, values)) <= kind.takes | {NoneType}:
-            place = next(place for place, value in enumerate(values) if type(value) not in kind.takes | {NoneType})
-            raise self._misfit(name, place, values[place])
-        try:
-            return pa.array(values, type=kind.type)
-        except (pa.ArrowException, UnicodeError, OverflowError):
-            for place, value in enumerate(values):
-                try:
-                    pa.array([value], type=kind.type)
-                except (pa.ArrowException, UnicodeError, OverflowError):
-                    raise self._misfit(name, place, value) from None
-            raise
+def column_array(name: str, column: Column, values: Sequence[Any], first: int) -> Any:
+    """Return values as an Arrow array of a settled column; `first` is the number of the first row, for messages.
 
-    def _misfit(self, name: str, place: int, value: Any) -> DualuseError:
-        held = "JSON" if self._kinds[name].takes is None else self._kinds[name].type
-        what = f"is a {type(value).__name__} that does not fit: by the first {_BLOCK_ROWS:,} rows it holds {held}"
-        return _unfit(self._written + place + 1, name, what)
+    Raises DualuseError naming row and column where a value does not fit.
+    """
+    import pyarrow as pa
 
-    def _as_json_cell(self, name: str, place: int, value: Any) -> str:
-        try:
-            return _as_json(value)
-        except orjson.JSONEncodeError:
-            raise self._misfit(name, place, value) from None
+    if column.takes is None:
+        values = [None if value is None else _as_json_cell(name, first + i, value) for i, value in enumerate(values)]
+    elif not set(map(type, values)) <= column.takes | {NoneType}:
+        place = next(place for place, value in enumerate(values) if type(value) not in column.takes | {NoneType})
+        raise _misfit(name, column, first + place, values[place])
+    try:
+        return pa.array(values, type=column.type)
+    except (pa.ArrowException, UnicodeError, OverflowError):
+        for place, value in enumerate(values):
+            try:
+                pa.array([value], type=column.type)
+            except (pa.ArrowException, UnicodeError, OverflowError):
+                raise _misfit(name, column, first + place, value) from None
+        raise
 
 
-def _settle_column(name: str, values: list[Any]) -> _Column:
+def _misfit(name: str, column: Column, number: int, value: Any) -> DualuseError:
+    held = "JSON" if column.takes is None else column.type
+    what = f"is a {type(value).__name__} that does not fit: by the first {BLOCK_ROWS:,} rows it holds {held}"
+    return unfit(number, name, what)
+
+
+def _as_json_cell(name: str, number: int, value: Any) -> str:
+    try:
+        return _as_json(value)
+    except orjson.JSONEncodeError:
+        raise _misfit(name, Column(None, None), number, value) from None
+
+
+def settle_column(name: str, values: list[Any]) -> Column:
     """Choose a column's type by its first values; what has no one simple type is written as JSON."""
     import pyarrow as pa
 
     kinds = set(map(type, values)) - {NoneType}
     if not kinds or kinds == {str}:
-        return _Column(pa.string(), frozenset({str}))
+        return Column(pa.string(), frozenset({str}))
     if kinds == {bool}:
-        return _Column(pa.bool_(), frozenset({bool}))
+        return Column(pa.bool_(), frozenset({bool}))
     if kinds == {list} and name in _SEPARATORS:
         parts = (part for value in values if value is not None for part in value)
         if all(isinstance(part, str) for part in parts):
-            return _Column(pa.list_(pa.string()), frozenset({list}))
+            return Column(pa.list_(pa.string()), frozenset({list}))
     if kinds <= {int, float}:
         whole = [value for value in values if type(value) is int]
         if float not in kinds and all(-(2**63) <= value < 2**63 for value in whole):
-            return _Column(pa.int64(), frozenset({int}))
+            return Column(pa.int64(), frozenset({int}))
         if float in kinds and all(abs(value) <= 2**53 for value in whole):
-            return _Column(pa.float64(), frozenset({int, float}))
+            return Column(pa.float64(), frozenset({int, float}))
     if len(kinds) == 1 and kinds <= {bytes, date, datetime, time, timedelta}:
-        return _Column(pa.infer_type(values), frozenset(kinds))
-    return _Column(pa.string(), None)
+        return Column(pa.infer_type(values), frozenset(kinds))
+    return Column(pa.string(), None)
 
 
 def _as_json(value: Any) -> str:
-    return orjson.dumps(value, default=_as_plain).decode()
+    return orjson.dumps(value, default=as_plain).decode()
 
 
-def _as_plain(value: Any) -> str:
+def as_plain(value: Any) -> str:
     """Write what JSON and CSV have no form for: kinds of values that only Parquet brings in."""
     if isinstance(value, (date, time)):
         return value.isoformat()
@@ -419,17 +457,18 @@ def _check_probabilities(row: Row, number: int) -> None:
         value = row.get(name)
         # JSON would turn it into null and CSV into a word; a source's own NaN may, ours means that something broke.
         if isinstance(value, float) and not math.isfinite(value):
-            raise _unfit(number, name, f"is {value}, not a number from 0 to 1", "Please report this.")
+            raise unfit(number, name, f"is {value}, not a number from 0 to 1", "Please report this.")
 
 
 def _name_unwritable(row: Row) -> str:
     for name, value in row.items():
         try:
-            orjson.dumps({name: value}, default=_as_plain)
+            orjson.dumps({name: value}, default=as_plain)
         except orjson.JSONEncodeError:
             return name if name.isprintable() else ascii(name)
     return ""
 
 
-def _unfit(number: int, column: str, what: str, mend: str = "Use JSONL output, which takes any row.") -> DualuseError:
+def unfit(number: int, column: str, what: str, mend: str = "Use JSONL output, which takes any row.") -> DualuseError:
+    """Name the row and the column that cannot be written."""
     return DualuseError(f"Output row {number}, column {column!r}: {what}. {mend}")

@@ -29,6 +29,8 @@ def shell(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "dualuse").chmod(0o755)
     (tmp_path / "python").symlink_to(sys.executable)
     (ROOT / "build").mkdir(exist_ok=True)
+    for path in (ROOT / "build").glob("projects.csv*"):
+        path.unlink()  # a finished run would not be done again
     return os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
 
 

@@ -28,7 +28,7 @@ from classifier.scoring import FloatArray
 from training.calibrate import BoolArray, expected_f1_threshold
 from training.featurestore import tag_matrix
 from training.labels import ROLES
-from training.train import empty_model_folder, first_probabilities, fit_first, training_records
+from training.train import check_output, empty_model_folder, first_probabilities, fit_first, training_records
 
 HELD_OUT = "held_out.csv"
 READ_FROM = 0.05
@@ -50,6 +50,7 @@ def train_careful(encoder: Path, labels_folder: Path, features_folder: Path, out
 
     Raises InputError where the encoder's files are missing, or a held-out record has no features.
     """
+    check_output(out)
     ids, logits, _ = read_held_out(encoder / HELD_OUT)
     labels, features = training_records(labels_folder, features_folder)
     place = {identifier: row for row, identifier in enumerate(features.ids)}

@@ -43,6 +43,7 @@ def train(labels_folder: Path, features_folder: Path, out: Path, settings: Setti
 
     Raises InputError where labels or features are missing, or `out` holds something else than a model.
     """
+    check_output(out)
     labels, features = training_records(labels_folder, features_folder)
     parameters, arrays, _ = fit_first(labels, features, labels_folder, features_folder, settings)
     parameters |= {"id": out.name}
@@ -118,14 +119,15 @@ def training_records(labels_folder: Path, features_folder: Path) -> tuple[list[L
 
 
 def empty_model_folder(out: Path) -> None:
-    """Make `out` an empty folder.
-
-    Raises InputError where it holds something else than a model.
-    """
-    if out.exists() and any(out.iterdir()) and not (out / modelfolder.MANIFEST).exists():
-        raise InputError(f"{out}: exists and is not a model folder; choose another one with -o.")
+    """Make `out` an empty folder, where `check_output` let it pass."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+
+
+def check_output(out: Path) -> None:
+    """Raise InputError where a folder holds something else than a model: it would be lost."""
+    if out.exists() and any(out.iterdir()) and not (out / modelfolder.MANIFEST).exists():
+        raise InputError(f"{out}: exists and is not a model folder; choose another one with -o.")
 
 
 def _digest(folder: Path, pattern: str) -> str:

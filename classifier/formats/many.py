@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from classifier.compression import SUFFIXES, format_of
 from classifier.errors import InputError
@@ -71,9 +71,11 @@ def list_members(source: str | Path, format: str | None = None) -> list[Member] 
 
 
 def read_members(
-    members: list[Member], read_one: Callable[[Path | IO[bytes], Member], Iterator[Record | Refusal]]
-) -> Iterator[Record | Refusal]:
-    """Read one file after the other; an id from a row's place says in which file, and so does every refusal.
+    members: list[Member],
+    read_one: Callable[[Path | IO[bytes], Member], Iterator[Any]],
+    place: Callable[[Any, str], Any],
+) -> Iterator[Any]:
+    """Read one file after the other; `place` gives everything that was read the name of its file.
 
     Funders give an award a file: one JSON or XML file that cannot be used is a refusal. Of other formats it is an
     InputError, since any number of rows may be lost with it.
@@ -84,7 +86,7 @@ def read_members(
             with _opened(member) as file:
                 for outcome in read_one(file, member):
                     begun = True
-                    yield _place(outcome, member.name)
+                    yield place(outcome, member.name)
         except InputError as error:
             if begun or format_of(Path(member.name)) not in ("json", "xml"):
                 raise
@@ -92,7 +94,8 @@ def read_members(
             yield Refusal(1, None, reason, "Mend the file or move it away.", f"{member.name}:row-1")
 
 
-def _place(outcome: Record | Refusal, name: str) -> Record | Refusal:
+def place_outcome(outcome: Record | Refusal, name: str) -> Record | Refusal:
+    """Say in an id made of a row's place in which file it is, and in every refusal."""
     if isinstance(outcome, Refusal):
         given = outcome.id or f"{name}:row-{outcome.row}"
         return replace(outcome, id=given, reason=f"in {name}: {outcome.reason}")

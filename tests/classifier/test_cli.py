@@ -213,15 +213,39 @@ def test_output_over_the_input_is_refused_before_anything_is_read(tmp_path: Path
     assert source.read_bytes() == before
 
 
+def test_an_output_that_would_be_read_as_input_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.jsonl", '{"title": "Soil"}')
+    (folder / "link").symlink_to(folder)
+    (tmp_path / "hard.jsonl").hardlink_to(folder / "a.jsonl")
+    for source, out in [
+        (folder, folder / "out.csv"),
+        (folder, folder / "deep/out.csv"),
+        (folder, folder / "link/out.csv"),
+        (folder / "*.jsonl", folder / "out.jsonl"),
+        (folder / "*.jsonl", folder / "out.csv"),  # its rejects would be read
+        (tmp_path / "**/*.csv", folder / "out.csv"),
+        (folder / "a.jsonl", tmp_path / "hard.jsonl"),
+    ]:
+        done = run("classify", source, "-o", out)
+        assert (done.returncode, out.exists()) == (2, out.name == "hard.jsonl"), out
+    assert run("classify", folder, "-o", tmp_path / "o.csv", "--rejects", folder / "r.jsonl").returncode == 2
+    assert run("classify", folder, "-o", tmp_path / "o.csv", "--rejects", tmp_path / "o.csv").returncode == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["a.jsonl", "link"]
+    (folder / "link").unlink()
+    assert run("classify", folder / "*.jsonl", "-o", folder / "o.csv", "--rejects", tmp_path / "r").returncode == 0
+
+
 def test_an_interrupted_run_leaves_no_output_and_exits_with_130(tmp_path: Path) -> None:
     fifo = tmp_path / "in.jsonl"
     os.mkfifo(fifo)
     command = [sys.executable, "-m", "classifier.cli", "classify", str(fifo), "-o", str(tmp_path / "out.jsonl")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    with fifo.open("wb") as pipe:
+    with os.fdopen(os.open(fifo, os.O_RDWR), "wb") as pipe:  # does not wait for a reader that failed to start
         pipe.write(b'{"title": "Soil"}\n' * 2000)
         pipe.flush()
-        while list(tmp_path.iterdir()) == [fifo]:  # until it has begun to write
+        while process.poll() is None and list(tmp_path.iterdir()) == [fifo]:  # until it has begun to write
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
@@ -247,3 +271,50 @@ def test_the_scoring_path_never_opens_the_pickled_pipeline(tmp_path: Path, shipp
 
 def test_load_is_the_only_thing_a_library_user_needs() -> None:
     assert load().classify([("Deepfake detection", "We detect face swaps in video.")])[0].tags == ("disinformation",)
+
+
+def test_a_finished_command_does_nothing_again_and_its_output_can_be_verified(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    first = run("classify", PAPERS, "-o", out)
+    assert b"\r" not in first.stderr  # progress is for a terminal
+    again = run("classify", PAPERS, "-o", out)
+    assert again.returncode == 0
+    assert b"nothing to do" in again.stderr
+    assert run("verify", out).returncode == 0
+    out.write_bytes(out.read_bytes().replace(b"clear", b"clean", 1))
+    for name in (out, f"{out}.run.json"):
+        checked = run("verify", name)
+        assert checked.returncode == 1
+        assert b"out.jsonl: has another SHA-256" in checked.stdout
+    assert run("verify", tmp_path / "nothing.jsonl").returncode == 1
+
+
+def test_an_unfinished_run_with_other_options_exits_with_4_and_says_what_changed(tmp_path: Path) -> None:
+    good = b'{"title": "Soil"}\n' * 40
+    source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
+    source.write_bytes(gzip.compress(good, mtime=0) + gzip.compress(good * 50, mtime=0)[:-12])
+    assert run("classify", source, "-o", out, "--segment-rows", 10).returncode == 1
+    done = run("classify", source, "-o", out, "--segment-rows", 10, "--keep", "id")
+    assert done.returncode == 4
+    assert b"options keep was 'all' and is now 'id'" in done.stderr
+    assert b"--restart" in done.stderr
+    source.write_bytes(gzip.compress(good, mtime=0))
+    assert run("classify", source, "-o", out, "--segment-rows", 10, "--keep", "id", "--restart").returncode == 0
+
+
+def test_too_many_refused_records_fail_and_leave_no_output(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", '{"title": "Soil"}', '{"title": ""}', '{"title": "Clay"}')
+    for limit in ("0", "30%"):
+        assert run("classify", source, "-o", tmp_path / "out.jsonl", "--max-refused", limit).returncode == 1
+        assert not (tmp_path / "out.jsonl").exists()
+    assert run("classify", source, "-o", tmp_path / "out.jsonl", "--max-refused", "34%").returncode == 3
+    assert run("classify", source, "--max-refused", "many").returncode == 2
+    assert run("classify", source, "--shard", "3/2").returncode == 2
+
+
+def test_a_dry_run_tells_rows_bytes_and_thresholds_and_writes_nothing(tmp_path: Path, shipped: Model) -> None:
+    done = run("classify", PAPERS, "-o", tmp_path / "out.parquet", "--dry-run")
+    assert done.returncode == 0
+    for told in ("20 rows", f"{PAPERS.stat().st_size:,} bytes", shipped.id, "drones 0.", "Nothing was written"):
+        assert told in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
