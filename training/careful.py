@@ -51,6 +51,9 @@ def train_careful(encoder: Path, labels_folder: Path, features_folder: Path, out
     Raises InputError where the encoder's files are missing, or a held-out record has no features.
     """
     check_output(out)
+    for name in (ENCODER, TOKENIZER, HELD_OUT):
+        if not (encoder / name).is_file():
+            raise InputError(f"{encoder / name} is missing. Give the folder that `python -m training.teacher` wrote.")
     ids, logits, _ = read_held_out(encoder / HELD_OUT)
     labels, features = training_records(labels_folder, features_folder)
     place = {identifier: row for row, identifier in enumerate(features.ids)}

@@ -83,6 +83,12 @@ def test_train_does_not_overwrite_a_folder_that_is_no_model(tmp_path: Path) -> N
     assert precious.exists()
 
 
+def test_an_encoder_folder_without_its_readings_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["train", "-o", str(tmp_path / "out"), "--encoder", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "encoder.onnx is missing" in result.output
+
+
 def test_near_duplicates_stay_in_one_fold(examples: list[Record]) -> None:
     records = [*examples, *(Record(r.id + "+", r.title, r.abstract + " Indeed.", 1, {}) for r in examples)]
     features = extract_features(records)
