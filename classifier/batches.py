@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 2_048
 _MAX_BATCH_BYTES = 16 * 1024 * 1024
+_JATS_TITLE = "<jats:title>"  # may head an abstract: `to_record` knows what to leave out of it
 _MAX_BRACES = 254  # orjson writes no deeper, so a line with fewer braces needs no trial
 _BLANK_OR_NOT_ASCII = r"^[^!-~]"
 
@@ -248,6 +249,8 @@ def _read_lines(rows: int, stream: Any, subject: str, columns: Columns) -> Itera
                             and abstract
                             and 0 < len(id) <= MAX_ID_CHARS
                             and len(line) <= MAX_CHARS
+                            and _JATS_TITLE not in title
+                            and _JATS_TITLE not in abstract
                             and not title.isspace()
                             and not abstract.isspace()
                             and id.strip() == id
@@ -363,6 +366,8 @@ def _plain_texts(table: "pa.RecordBatch", names: Names) -> "pa.Array | None":
             return None
         texts = texts.cast(pa.string())
         if pc.any(pc.greater(pc.utf8_length(texts), MAX_CHARS)).as_py():
+            return None
+        if pc.any(pc.match_substring(texts, _JATS_TITLE)).as_py():
             return None
         chosen = pc.if_else(_is_filled(texts), texts, chosen)
     return chosen

@@ -74,6 +74,18 @@ def test_parquet_in_batches_is_the_records_and_refusals_of_the_plain_reader(
     assert parts(list(read_batches(path, rows=3))) == expected(path, Columns())
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_the_heading_of_a_jats_abstract_is_left_out_in_batches_too(tmp_path: Path, suffix: str) -> None:
+    row = {"id": "a", "title": "Bats", "abstract": "<jats:title>Abstract</jats:title><jats:p>We count bats.</jats:p>"}
+    source = tmp_path / f"in.{suffix}"
+    if suffix == "jsonl":
+        source.write_text(json.dumps(row).replace("<", "\\u003c") + "\n" + json.dumps(row) + "\n")
+    else:
+        pq.write_table(pa.Table.from_pylist([row, row]), source)
+    (batch,) = read_batches(source)
+    assert batch.records.column("abstract").to_pylist() == ["<jats:p>We count bats.</jats:p>"] * 2
+
+
 def test_bytes_that_are_not_utf_8_refuse_their_row_alone_in_parquet_too(tmp_path: Path) -> None:
     bad = pa.array([b"Soil", b"Caf\xe9", b"Clay"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"id": ["a", "b", "c"], "title": bad}), tmp_path / "bad.parquet")
