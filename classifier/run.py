@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 
 from classifier.batches import BATCH_ROWS, Batch, count_rows, empty_batch, read_batches
-from classifier.compression import compression_of, format_of
+from classifier.compression import compression_of
 from classifier.duplicates import DuplicateGroups, Fingerprints, fingerprint
 from classifier.encoders import GROUP, KEEP, open_encoder
 from classifier.engine import in_order, is_own_id, judge_batch
@@ -42,7 +42,7 @@ from classifier.runrecord import (
     source_files,
 )
 from classifier.segments import Parquet, Shape, Text, Workbook
-from classifier.writers import BLOCK_ROWS, OUTPUT_FORMATS, open_sink, replacing
+from classifier.writers import BLOCK_ROWS, open_sink, output_format, replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,10 +123,7 @@ def choose_output(target: str | Path, format: str | None = None) -> Output:
     Raises DualuseError where the format is not known or the place cannot be written to.
     """
     path = None if str(target) == "-" else Path(target)
-    kind = format or (format_of(path) if path else "jsonl")
-    if kind not in OUTPUT_FORMATS:
-        seen = f"Format {format!r}" if format else f"The suffix of {target}"
-        raise DualuseError(f"{seen} is not one that is written. Choose one of: {', '.join(OUTPUT_FORMATS)}.")
+    kind = output_format(target, format)
     compression = compression_of(path) if path else None
     if kind in ("parquet", "xlsx") and compression:
         raise DualuseError(f"{target}: {kind} is compressed within; write it without {Path(target).suffix}.")

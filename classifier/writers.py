@@ -54,6 +54,18 @@ class Writer(Protocol):
         """
 
 
+def output_format(target: str | Path, format: str | None = None) -> str:
+    """Return the format of an output: as said, else by its suffix; JSON Lines on standard output.
+
+    Raises DualuseError where it is not one that is written.
+    """
+    kind = format or ("jsonl" if str(target) == "-" else format_of(Path(target)))
+    if kind is None or kind not in OUTPUT_FORMATS:
+        seen = f"Format {format!r}" if format else f"The suffix of {target}"
+        raise DualuseError(f"{seen} is not one that is written. Choose one of: {', '.join(OUTPUT_FORMATS)}.")
+    return kind
+
+
 @contextmanager
 def open_writer(target: str | Path, format: str | None = None) -> Iterator[Writer]:
     """Open a file, or standard output ("-"), for result rows; the file appears when the block ends without an error.
@@ -64,10 +76,7 @@ def open_writer(target: str | Path, format: str | None = None) -> Iterator[Write
     Raises DualuseError where the format is not known, the place cannot be written to or the disk is full.
     """
     path = None if str(target) == "-" else Path(target)
-    kind = format or (format_of(path) if path else "jsonl")
-    if kind not in OUTPUT_FORMATS:
-        seen = f"Format {format!r}" if format else f"The suffix of {target}"
-        raise DualuseError(f"{seen} is not one that is written. Choose one of: {', '.join(OUTPUT_FORMATS)}.")
+    kind = output_format(target, format)
     compression = compression_of(path) if path else None
     with open_sink(path, spool=kind in ("parquet", "xlsx")) as sink, compressing(sink, compression) as stream:
         writer: _JsonLines | _Table | _Parquet | _Xlsx

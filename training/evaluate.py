@@ -101,8 +101,7 @@ def evaluate(
 def judge(model: Model, documents: Sequence[tuple[str, str]], profile: str) -> Judged:
     """Return the model's probabilities and flags for documents."""
     score = model.probabilities(list(documents))
-    flags = [[model.decide(p, tag, profile) == "flag" for tag, p in zip(TAGS, row, strict=True)] for row in score]
-    return Judged(score, np.array(flags, dtype=bool).reshape(score.shape))
+    return Judged(score, model.flags(score, profile))
 
 
 def table(report: dict[str, Any], subset: str = "all") -> str:
