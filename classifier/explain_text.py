@@ -24,7 +24,7 @@ def as_text(explanation: Explanation, *, color: bool = False) -> str:
     def style(text: str, name: str | None) -> str:
         return click.style(text, fg=name, bold=True) if color else text
 
-    lines = [style(_plain(f"{explanation.id}  {explanation.title}"), None)]
+    lines = [style(f"{_plain(explanation.id)}  {_plain(explanation.title)}".rstrip(), None)]
     lines += [_line("note", note) for note in explanation.notes]
     for name, tag in explanation.tags.items():
         decided = style(tag.decision, _COLORS.get(tag.decision))
