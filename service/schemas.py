@@ -172,7 +172,8 @@ _JUDGEMENTS = {
     for tag in TAGS
     for part, schema in (
         ("probability", {"type": "number", "minimum": 0, "maximum": 1}),
-        ("decision", {"enum": ["flag", "clear"]}),
+        ("decision", {"enum": list(DECISIONS)}),
+        ("role", {"enum": [*ROLES, None], "description": "What the work does in the tag; null where it is clear."}),
     )
 }
 
