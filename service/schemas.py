@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from classifier.records import MAX_CHARS, MAX_ID_CHARS, Record, to_record
-from classifier.results import NOTICE, TAGS
+from classifier.results import DECISIONS, NOTICE, ROLES, TAGS
 from service.problems import FieldError, Problem, invalid
 
 # A length limit also makes pydantic refuse half a surrogate pair, which is no text.
