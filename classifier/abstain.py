@@ -33,13 +33,11 @@ _WORD = re.compile(r"[^\W\d_]+")
 _NUMBER_OR_WORD = re.compile(r"\w+")
 _OTHER_LETTER = re.compile(r"[^\W\d_\x00-\u036f\u1e00-\u1eff]")
 # Words of grammar, less those that two languages share with English ("die", "in", "on").
-_ENGLISH = frozenset(
-    "the of and to with that this by from are be which our for using used based these can has have their its it not "
-    "been between such into through than both how when while there each other most were whether we or".split()
-)
-_OTHERS = tuple(
+_ENGLISH, *_OTHERS = (
     frozenset(words.split())
     for words in (
+        "the of and to with that this by from are be which our for using used based these can has have their its it "
+        "not been between such into through than both how when while there each other most were whether we or",
         "de la le les des du et une un est dans pour par sur que qui avec au aux ce cette ne pas son sont nous plus en",
         "der die und das den dem des ein eine einer mit von für ist im auf werden wird nicht zu zur zum sich auch bei "
         "aus unter über wie durch nach vor oder eines einem",

@@ -295,7 +295,10 @@ def info(folder: Path | None, as_json: bool) -> None:
         "id": model.id,
         "digest": model.digest,
         "ngrams": len(model.ngrams),
-        **{name: model.parameters[name] for name in ("tags", "thresholds", "review", "trained_on", "libraries", "versions")},
+        **{
+            name: model.parameters[name]
+            for name in ("tags", "thresholds", "review", "trained_on", "libraries", "versions")
+        },
     }
     if as_json:
         click.echo(json.dumps(facts, indent=2))

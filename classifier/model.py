@@ -135,7 +135,9 @@ class Model:
         for kind, values in (("flag", flag), ("review", review)):
             wrong = [tag for tag in TAGS if not 0 < values.get(tag, -1) <= 1]
             if wrong or values.keys() - set(TAGS):
-                raise DualuseError(f"{kind} thresholds are {dict(values)}; give one above 0 up to 1 for each of {TAGS}.")
+                raise DualuseError(
+                    f"{kind} thresholds are {dict(values)}; give one above 0 up to 1 for each of {TAGS}."
+                )
         other = copy.copy(self)
         other.thresholds = {**self.thresholds, profile: dict(flag)}
         other.review_thresholds = dict(review)
@@ -143,7 +145,8 @@ class Model:
 
     def flags(self, probability: scoring.FloatArray, profile: str = "balanced") -> npt.NDArray[np.bool_]:
         """Tell where probabilities (documents, tags) reach the profile's thresholds."""
-        return self._zones(probability, profile) == _FLAG
+        result: npt.NDArray[np.bool_] = self._zones(probability, profile) == _FLAG
+        return result
 
     def decide(self, probability: float, tag: str, profile: str = "balanced") -> str:
         """Return the decision on one probability of a text that is judged at all: `flag`, `review` or `clear`."""

@@ -114,9 +114,7 @@ class Report:
         for place in places.tolist():
             record_id, title, abstract, role = (_text(column[place]) for column in texts)
             below = _MILLION - int(millionths[place])
-            queue.append(
-                _Queued(bool(lower[place]), below, record_id, self.tagged + place, title, abstract, role)
-            )
+            queue.append(_Queued(bool(lower[place]), below, record_id, self.tagged + place, title, abstract, role))
         queue.sort()
         del queue[self._top :]
 
@@ -237,8 +235,9 @@ class Report:
             spoke = ", ".join(f"{_show(name)} <small>{part:+.2f}</small>" for name, part in words if part > 0)
             title = f"<bdi>{_show(item.title)}</bdi>" if item.title.strip() else "<em>no title</em>"
             rows.append(
-                f'<tr><td>{rank}</td><td>{_probability(item.below)}</td><td>{_show(item.role)}</td><th scope="row">{title}'
-                f'<span class="id"><bdi>{_show(item.id)}</bdi></span></th><td class="words">{spoke}</td></tr>'
+                f"<tr><td>{rank}</td><td>{_probability(item.below)}</td><td>{_show(item.role)}</td>"
+                f'<th scope="row">{title}<span class="id"><bdi>{_show(item.id)}</bdi></span></th>'
+                f'<td class="words">{spoke}</td></tr>'
             )
         names = ("Place", "Probability", "Role", "Record", "Words that carried it")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 TAGS = ("drones", "guidance", "disinformation", "surveillance", "wargaming")
 DECISIONS = ("clear", "review", "flag", "abstain")
-"""A tag's decisions, the first three by rising probability; `abstain` stands for all five tags of a text or for none."""
+"""A tag's decisions, the first three by rising probability; `abstain` stands for all tags of a text or for none."""
 ROLES = ("enables", "counters", "studies")
-"""What the work does with a tag's capability: makes or improves it, defends against it, or looks at it from outside."""
+"""What the work does with a tag's capability: makes or improves it, defends against it, or only looks at it."""
 NOTICE = "A flag is a question, not a verdict: a person decides."
 RESULT_COLUMNS = (
     "tags",

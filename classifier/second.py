@@ -128,7 +128,8 @@ class Second:
 
     def join_roles(self, first: FloatArray, second: FloatArray) -> FloatArray:
         """Add up what both readings say of a text's roles, arrays (tags, roles) of logits."""
-        return first * self._roles_first + second * self._roles_second + self._roles_constant
+        both: FloatArray = first * self._roles_first + second * self._roles_second + self._roles_constant
+        return both
 
     def doubtful(self, probability: FloatArray) -> npt.NDArray[np.bool_]:
         """Tell which documents are read again: array (documents,)."""

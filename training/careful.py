@@ -3,8 +3,8 @@
 Per tag a logistic regression weighs the two margins; it is fitted on the held-out fold alone, where the n-gram margins
 are out-of-fold and the encoder has not seen the records. The constant is then moved so that, over the stratified sample
 with its weights, both readings expect as many positives as the first, whose curve was fitted on five times as many
-records: true for a natural stream. Roles are joined likewise. A record is read a second time where any tag's first probability reaches
-`READ_FROM`.
+records: true for a natural stream. Roles are joined likewise, by `roles`. A record is read a second time where any
+tag's first probability reaches `READ_FROM`.
 """
 
 import csv

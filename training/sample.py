@@ -85,7 +85,9 @@ def read_sample(path: Path) -> Sample:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Train the model again, or give LABELLED records.") from error
+        raise InputError(
+            f"{path}: cannot be read ({error}). Train the model again, or give LABELLED records."
+        ) from error
     if tuple(header) != _FIELDS:
         raise InputError(f"{path}: columns are {header}, expected {list(_FIELDS)}. Train the model again.")
     *_, tags, weights = zip(*rows, strict=True)

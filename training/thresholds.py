@@ -172,8 +172,12 @@ class _Prevalence(click.ParamType[tuple[str, float]]):
 @click.command()
 @click.argument("labelled", required=False, type=click.Path(path_type=Path))
 @click.option("--capacity", type=_Capacity(), metavar="N/M", help="Flag at most N of M records, all tags together.")
-@click.option("--recall", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Find this share of each tag.")
-@click.option("--prevalence", type=_Prevalence(), metavar="TAG=SHARE", multiple=True, help="As common as in your stream.")
+@click.option(
+    "--recall", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Find this share of each tag."
+)
+@click.option(
+    "--prevalence", type=_Prevalence(), metavar="TAG=SHARE", multiple=True, help="As common as in your stream."
+)
 @click.option("--model", default=assets.DEFAULT, show_default=True, metavar="fast|careful|DIR", help="Which model.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write them for `dualuse classify --thresholds`.")
 def main(
@@ -245,4 +249,3 @@ def describe(
                 lines.append(f"  {tag} {threshold:.3f} is a probability of {then:.3f} (its odds times {ratio[k]:.3g}).")
         lines.append("The outputs of `dualuse classify` keep the model's own probabilities.")
     return lines
-
