@@ -59,7 +59,7 @@ def for_recall(sample: Sample, wanted: float) -> dict[str, Promise]:
         if len(own):
             size = effective_size(weight)
             reached = np.cumsum(weight) / weight.sum()
-            bounds = np.array([lower_bound(share, size) for share in reached])
+            bounds = beta.ppf(1 - CONFIDENCE, reached * size, size - np.minimum(reached * size, size) + 1)
             provable = bounds[-1] >= wanted
             enough = bounds >= wanted if provable else reached >= wanted - 1e-12
             threshold = float(sample.probability[order[np.argmax(enough)], k])

@@ -64,6 +64,8 @@ def test_sums_and_notes_are_those_of_the_array_code(fast: Model, batch: list[tup
     dot, norm = scoring.sums(counts, len(batch), fast._idf, fast._tf_levels, fast._weights)
     assert got.dot.tolist() == dot.tolist()
     assert got.norm.tolist() == norm.tolist()
+    known = np.bincount(counts.document, counts.count, minlength=len(batch))
+    assert got.known.tolist() == known.tolist()
     assert got.notes.tolist() == of_texts(batch).tolist()
 
 
