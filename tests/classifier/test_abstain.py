@@ -67,18 +67,19 @@ def test_an_english_text_with_a_title_in_another_language_is_judged(fast: Model)
 
 def test_markup_and_formulas_do_not_make_a_text_foreign(fast: Model) -> None:
     formula = r" $\sum_{i=1}^{n} \alpha_i x_i^2 \leq \frac{\beta}{2\pi} \int_0^\infty e^{-\lambda t} f(t) dt$" * 3
-    text = f"<jats:p>We bound the error of the estimate{formula} and show that it is sharp for the classes below.</jats:p>"
+    text = (
+        f"<jats:p>We bound the error of the estimate{formula} and show that it is sharp for the classes below.</jats:p>"
+    )
     assert abstain.NOT_ENGLISH not in decisions(fast, "A bound", text)[1]
 
 
 def test_compiled_and_array_code_abstain_from_the_same_texts(fast: Model) -> None:
-    documents = [(row["title"], row["abstract"]) for row in FOREIGN] + ENGLISH[:20] + [("On soils", ""), ("\ud800", "")]
+    documents = [(row["title"], row["abstract"]) for row in FOREIGN] + ENGLISH[:20] + [("On soils", "")]
     alone = [fast.classify([document])[0] for document in documents]
     fast.prepare()
-    whole = documents[:-1]  # half a surrogate pair is no Arrow string
-    columns = fast.judge_arrow(*(pa.array([document[side] for document in whole]) for side in (0, 1)))
-    assert columns.column("notes").to_pylist() == [list(result.notes) for result in alone[:-1]]
+    columns = fast.judge_arrow(*(pa.array([document[side] for document in documents]) for side in (0, 1)))
+    assert columns.column("notes").to_pylist() == [list(result.notes) for result in alone]
     for tag in TAGS:
-        want = [result.judgements[tag] for result in alone[:-1]]
+        want = [result.judgements[tag] for result in alone]
         assert columns.column(f"{tag}_decision").to_pylist() == [judgement.decision for judgement in want]
         assert columns.column(f"{tag}_role").to_pylist() == [judgement.role for judgement in want]

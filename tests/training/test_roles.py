@@ -34,7 +34,9 @@ def test_fitted_slopes_and_constants_recover_those_that_made_the_data() -> None:
 
 def test_a_role_that_was_never_seen_gets_next_to_no_probability() -> None:
     model = load("fast").with_thresholds("all", dict.fromkeys(TAGS, 1e-6), dict.fromkeys(TAGS, 1e-6))
-    text = "We defend the staff against wargames by jamming, spoofing and detecting them, for its protection from attack."
+    text = (
+        "We defend the staff against wargames by jamming, spoofing and detecting them, for its protection from attack."
+    )
     (result,) = model.classify([("Countering wargames", text)], profile="all")
     assert result.judgements["wargaming"].roles["counters"] < 0.05
     assert set(result.judgements["wargaming"].roles) == set(ROLES)
