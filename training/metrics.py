@@ -133,6 +133,8 @@ def role_figures(roles: IntArray, judged: IntArray, tags: Sequence[str], seed: i
 def _calibration_line(happened: FloatArray, p: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Fit happened ~ expit(slope * logit(p) + intercept) for every row of weights; nan where it has no answer."""
     x = np.log(p / (1 - p))
+    if np.ptp(x) == 0:
+        return np.full(len(weights), np.nan), np.full(len(weights), np.nan)
     slope, intercept = np.ones(len(weights)), np.zeros(len(weights))
     with np.errstate(all="ignore"):
         for _ in range(25):  # Newton's method; a slightly shortened step keeps separable draws from overflowing

@@ -53,7 +53,7 @@ def test_a_tag_without_positives_has_no_recall_and_stays_out_of_the_mean() -> No
 
 def test_true_probabilities_lie_on_the_line_and_exaggerated_ones_do_not() -> None:
     rng = np.random.default_rng(0)
-    p = np.clip(rng.beta(0.5, 2.0, (1500, 1)), 1e-4, 1 - 1e-4)
+    p = np.clip(rng.beta(0.5, 2.0, (1000, 1)), 1e-4, 1 - 1e-4)
     truth = rng.random(p.shape) < p
     weight = np.ones(len(p))
     true = reliability(truth, p, ("a",), weight)["a"]
@@ -62,7 +62,7 @@ def test_true_probabilities_lie_on_the_line_and_exaggerated_ones_do_not() -> Non
     assert true["brier"]["value"] == pytest.approx(float(((p - truth) ** 2).mean()), abs=1e-4)
     odds = (p / (1 - p)) ** 2
     loud = reliability(truth, odds / (1 + odds), ("a",), weight)["a"]
-    assert loud["calibration_slope"]["value"] == pytest.approx(0.5, abs=0.07)
+    assert loud["calibration_slope"]["value"] == pytest.approx(0.5, abs=0.1)
     assert loud["brier_skill"]["value"] < true["brier_skill"]["value"]
 
 
@@ -75,14 +75,14 @@ def test_saying_the_base_rate_has_no_skill_and_no_line() -> None:
 
 def test_dropping_negatives_and_weighing_the_others_up_changes_no_reliability() -> None:
     rng = np.random.default_rng(2)
-    p = np.clip(rng.beta(0.5, 4.0, (3000, 1)), 1e-4, 1 - 1e-4)
+    p = np.clip(rng.beta(0.5, 4.0, (2000, 1)), 1e-4, 1 - 1e-4)
     truth = rng.random(p.shape) < p
     kept = truth[:, 0] | (rng.random(len(p)) < 0.3)
     weight = np.where(truth[kept, 0], 1.0, 1 / 0.3)
     whole = reliability(truth, p, ("a",), np.ones(len(p)))["a"]
     part = reliability(truth[kept], p[kept], ("a",), weight)["a"]
     for name in ("brier_skill", "calibration_slope"):
-        assert part[name]["value"] == pytest.approx(whole[name]["value"], abs=0.1)
+        assert part[name]["value"] == pytest.approx(whole[name]["value"], abs=0.15)
 
 
 def test_reading_the_top_of_the_stream_finds_what_stands_there() -> None:

@@ -46,7 +46,7 @@ def test_a_recall_that_was_promised_is_kept_in_the_stream_in_95_of_100_tries() -
     kept = tries = 0
     for _ in range(150):
         rows = rng.integers(0, len(tags), 400)
-        examples = Sample(world.ids[:400], world.truth[rows], world.probability[rows], np.ones(600))
+        examples = Sample(world.ids[:400], world.truth[rows], world.probability[rows], np.ones(400))
         promise = for_recall(examples, 0.9)["drones"]
         assert promise.bound is not None
         kept += (world.probability[tags, 0] >= promise.threshold).mean() >= 0.9
