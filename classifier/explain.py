@@ -159,9 +159,7 @@ def explain(
         spans = [_span(read, p.field, p.start, p.end, p.part) for p in found]
         named = [*[s for s in spans if s.part > 0][:PHRASES], *[s for s in spans if s.part <= 0][:PHRASES]]
         rest += sum(span.part for span in spans) - sum(span.part for span in named)
-        begins = {"flag": model.thresholds[profile][tag]}
-        if tag in (review := getattr(model, "review_thresholds", {})):
-            begins["review"] = review[tag]
+        begins = {"flag": model.thresholds[profile][tag], "review": model.review_thresholds[tag]}
         second = None
         if seconds is not None:
             shift = _logit(judgement.probability) - _logit(firsts[place])
@@ -169,10 +167,10 @@ def explain(
         explained[tag] = TagExplanation(
             probability=judgement.probability,
             decision=judgement.decision,
-            role=getattr(judgement, "role", None),
-            roles=getattr(judgement, "roles", {}),
+            role=judgement.role,
+            roles=judgement.roles,
             threshold=begins["flag"],
-            review_threshold=begins.get("review"),
+            review_threshold=begins["review"],
             meaning=_meanings()[tag],
             first=First(
                 intercept=model.parameters["intercept"][tag],

@@ -34,6 +34,8 @@ def _pieces(lead: str, column: "pa.Array") -> list[Any]:
     import pyarrow.compute as pc
 
     kind = column.type
+    if pa.types.is_string(kind):
+        return [_each_once(column, lead, lambda text: text)]
     if column.null_count == 0:
         if pa.types.is_float64(kind) and pc.all(pc.is_finite(column)).as_py():
             text = column.cast(pa.string())
@@ -42,8 +44,6 @@ def _pieces(lead: str, column: "pa.Array") -> list[Any]:
                 whole = pc.match_substring_regex(text, r"^-?\d+$")
                 text = pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)
             return [pa.scalar(lead), text]
-        if pa.types.is_string(kind):
-            return [_each_once(column, lead, lambda text: text)]
         if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
             parts = column.flatten()
             odd = pc.or_(pc.equal(parts, ""), pc.match_substring(parts, _SPLIT))
@@ -56,6 +56,6 @@ def _pieces(lead: str, column: "pa.Array") -> list[Any]:
 def _each_once(column: "pa.Array", lead: str, value_of: Any) -> "pa.Array":
     import pyarrow as pa
 
-    coded = column.dictionary_encode()
+    coded = column.dictionary_encode("encode")
     written = [lead + orjson.dumps(value_of(text)).decode() for text in coded.dictionary.to_pylist()]
     return pa.array(written, pa.string()).take(coded.indices)

@@ -58,10 +58,11 @@ _FILTER_BITS = 2  # more than there are slots: one unknown n-gram in nine passes
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The sums of a batch, as `scoring.sums` gives them, and its notes."""
+    """The sums of a batch, as `scoring.sums` gives them, the known n-grams in each text, and its notes."""
 
     dot: Int64Array
     norm: Int64Array
+    known: Int64Array
     notes: Notes
 
 
@@ -98,7 +99,7 @@ class Kernel:
         if len(titles) != len(abstracts):
             raise ValueError(f"{len(titles)} titles and {len(abstracts)} abstracts: there must be as many of each.")
         title, abstract = _Strings(titles), _Strings(abstracts)
-        dot, norm, state = self._add_up(title, abstract, _RAW)
+        dot, norm, known, state = self._add_up(title, abstract, _RAW)
         dirty = np.flatnonzero(state & DIRTY)
         missing = state & (NO_TITLE | NO_ABSTRACT)
         found: dict[int, tuple[str, ...]] = {}
@@ -112,17 +113,18 @@ class Kernel:
                 missing[place] = notes.missing(*texts)
                 found[place] = notes.together(told for _, told in cleaned)
             title, abstract = (_Strings(pa.array(side, pa.binary()).view(pa.string())) for side in pieces)
-            dot[dirty], norm[dirty], _ = self._add_up(title, abstract, _FOLDED)
-        return Scored(dot, norm, Notes.build(missing, found))
+            dot[dirty], norm[dirty], known[dirty], _ = self._add_up(title, abstract, _FOLDED)
+        return Scored(dot, norm, known, Notes.build(missing, found))
 
     def _add_up(
         self, title: "_Strings", abstract: "_Strings", classes: UInt8Array
-    ) -> tuple[Int64Array, Int64Array, UInt8Array]:
+    ) -> tuple[Int64Array, Int64Array, Int64Array, UInt8Array]:
         size = len(title.offsets) - 1
         dot, norm = np.zeros((size, self._tags), dtype=np.int64), np.ones(size, dtype=np.int64)
-        state = np.zeros(size, dtype=np.uint8)
-        _sums(title.data, title.offsets, abstract.data, abstract.offsets, classes, *self._model, dot, norm, state)
-        return dot, norm, state
+        known, state = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.uint8)
+        texts = title.data, title.offsets, abstract.data, abstract.offsets
+        _sums(*texts, classes, *self._model, dot, norm, known, state)
+        return dot, norm, known, state
 
 
 class _Strings:
@@ -247,6 +249,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
     tf_levels,
     dot,
     norm,
+    known_ngrams,
     state,
 ):
     longest = 0
@@ -312,6 +315,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
                 slot += _1
             rows[found] = slot
             found += slots[slot] != _FREE
+        known_ngrams[document] = found
 
         different = 0
         for i in range(found):
@@ -376,7 +380,7 @@ _SIGNATURE = numba.void(
     *(_BYTES, _OFFSETS, _BYTES, _OFFSETS, _BYTES),
     *(_table(numba.uint64), numba.uint64, _table(numba.uint64), _table(numba.int16, 2), numba.uint64),
     _table(numba.int64),
-    *(numba.int64[:, ::1], numba.int64[::1], numba.uint8[::1]),
+    *(numba.int64[:, ::1], numba.int64[::1], numba.int64[::1], numba.uint8[::1]),
 )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from classifier.records import MAX_CHARS, MAX_ID_CHARS, Record, to_record
-from classifier.results import NOTICE, TAGS
+from classifier.results import DECISIONS, NOTICE, ROLES, TAGS
 from service.problems import FieldError, Problem, invalid
 
 # A length limit also makes pydantic refuse half a surrogate pair, which is no text.
@@ -172,7 +172,8 @@ _JUDGEMENTS = {
     for tag in TAGS
     for part, schema in (
         ("probability", {"type": "number", "minimum": 0, "maximum": 1}),
-        ("decision", {"enum": ["flag", "clear"]}),
+        ("decision", {"enum": list(DECISIONS)}),
+        ("role", {"enum": [*ROLES, None], "description": "What the work does in the tag; null where it is clear."}),
     )
 }
 

@@ -13,8 +13,8 @@ import click
 from classifier import assets
 from classifier.model import load
 from classifier.modelfolder import write_beside
-from classifier.results import NOTICE, TAGS
-from training.labels import ROLES, SPLITS, Label, read_labels
+from classifier.results import NOTICE, ROLES, TAGS
+from training.labels import SPLITS, Label, read_labels
 from training.metrics import Figures
 
 README = Path(__file__).parent.parent / "README.md"

@@ -16,7 +16,7 @@ from training.careful import train_careful
 from training.cases import check, read_cases, write_known_failures
 from training.dumps import find_records, hydrate
 from training.evaluate import evaluate as measure_model
-from training.evaluate import read_labelled, table
+from training.evaluate import read_labelled, summary, table
 from training.featurestore import extract_features, write_features
 from training.labels import label_of, open_license, read_labels, write_labels
 from training.train import train as train_model
@@ -74,7 +74,7 @@ def evaluate(
     report = measure_model(load(model), records, profile=profile, **(peers if baselines else {}))
     for subset in ("all", "not hard", "natural prevalence"):
         click.echo(f"{subset}\n{table(report, subset)}\n")
-    click.echo(report["labels"])
+    click.echo(f"{summary(report)}\n{report['labels']}")
     if output is not None:
         write_beside(output, json.dumps(report, indent=1) + "\n")
 

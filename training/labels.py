@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from classifier.errors import InputError
-from classifier.results import TAGS
+from classifier.results import ROLES, TAGS
 
 SPLITS = ("train", "dev")
-ROLES = ("enables", "counters", "studies")
 FIELDS = (
     "id",
     "split",

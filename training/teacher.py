@@ -26,12 +26,12 @@ from transformers import AutoModel
 
 from classifier import assets
 from classifier.modelfolder import ENCODER, TOKENIZER
-from classifier.results import TAGS
+from classifier.results import ROLES, TAGS
 from classifier.second import Encoder, Tokens
 from training.careful import HELD_OUT, MAX_TOKENS, TITLE_TOKENS
 from training.dumps import find_records
 from training.fit import folds, idf_levels, near_duplicate_groups, unit_vectors
-from training.labels import ROLES, Label
+from training.labels import Label
 from training.train import training_records
 
 EPOCHS, BATCH, RATE, HEAD_RATE = 4, 16, 1e-4, 1e-3
