@@ -54,12 +54,13 @@ def test_the_explanation_adds_up_and_points_into_the_given_text(fast: Model, tit
     if not title.strip() and not abstract.strip():
         return
     explanation = explain(fast, (title, abstract))
+    result = fast.classify([(title, abstract)])[0]
     given_text = {"title": explanation.title, "abstract": explanation.abstract}
     for name, tag in explanation.tags.items():
         first = tag.first
         total = first.intercept + first.rest + sum(span.part for span in (*tag.phrases, *tag.against))
         assert total == pytest.approx(first.margin, abs=1e-9)
-        assert tag.probability == first.probability == fast.probabilities([(title, abstract)])[0, TAGS.index(name)]
+        assert tag.probability == first.probability == result.judgements[name].probability
         for span in spans_of(tag):
             assert 0 <= span.start < span.end <= len(given_text[span.field])
             assert span.text == given_text[span.field][span.start : span.end]
