@@ -33,6 +33,7 @@ _ELSEWHERE = {
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),
     "data": ("training.cli", "data", "Labels and features: extract, hydrate, labels."),
     "serve": ("service.cli", "serve", "Answer over HTTP on this machine."),
+    "records": ("service.records_cli", "records", "Check, replay and export determination records."),
 }
 _SHOWN_REFUSALS = 20
 
@@ -52,7 +53,7 @@ class _Commands(click.Group):
         except ModuleNotFoundError as error:
             if error.name and error.name.partition(".")[0] in ("training", "service", "classifier"):
                 raise
-            extra = "service" if cmd_name == "serve" else "train"
+            extra = "service" if module.startswith("service.") else "train"
             raise click.ClickException(
                 f"`dualuse {cmd_name}` needs {error.name}, which is not installed: pip install 'dualuse[{extra}]'"
             ) from error

@@ -33,7 +33,7 @@ CARRIERS = 5
 
 _MILLION = 1_000_000  # probabilities have six decimals
 # What no page may hold, and what could make a line read otherwise than it is written.
-_UNSHOWN = re.compile(
+UNSHOWN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
@@ -303,7 +303,7 @@ def _text(value: Any) -> str:
 
 
 def _show(text: str) -> str:
-    return escape(_UNSHOWN.sub("\ufffd", text))
+    return escape(UNSHOWN.sub("\ufffd", text))
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:

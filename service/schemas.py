@@ -4,6 +4,7 @@ Names are strict, so that a mistyped one is an error and not a text that silentl
 """
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -43,7 +44,7 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
     Raises Problem: 400 where the body is not JSON, 422 where it is not a ClassifyRequest, has more than
     `max_documents`, or has a document without text.
     """
-    content = _read_json(body)
+    content = read_json(body)
     documents = content.get("documents") if isinstance(content, dict) else None
     if isinstance(documents, list) and len(documents) > max_documents:
         count = f"{len(documents):,} documents; at most {max_documents:,} are taken."
@@ -51,7 +52,7 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
     try:
         request = ClassifyRequest.model_validate(content)
     except ValidationError as error:
-        raise invalid(_explain_all(error)) from None
+        raise invalid(field_errors(error)) from None
     records: list[Record] = []
     errors: list[FieldError] = []
     for place, document in enumerate(request.documents):
@@ -66,7 +67,11 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
     return records, request.profile
 
 
-def _read_json(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
+    """Return what a body holds.
+
+    Raises Problem 400 where it is not JSON in UTF-8.
+    """
     # The standard library's parser: as fast as orjson on this, and it lets half a surrogate pair through to
     # where we can tell which field holds it.
     try:
@@ -83,19 +88,22 @@ def _read_json(body: bytes) -> Any:
     raise Problem(400, detail)
 
 
-def _explain_all(error: ValidationError) -> list[FieldError]:
+def field_errors(error: ValidationError, fields: Iterable[str] | None = None) -> list[FieldError]:
+    """Return pydantic's errors in our words; `fields` are the names known in a body that is one flat object."""
     errors = [
-        _explain(found["type"], found["loc"], found.get("ctx", {}))
+        _explain(found["type"], found["loc"], found.get("ctx", {}), fields)
         for found in error.errors(include_url=False, include_input=False)
     ]
     return list(dict.fromkeys(errors))  # two unknown names in one place are one error in our words
 
 
-def _explain(kind: str, place: tuple[int | str, ...], context: dict[str, Any]) -> FieldError:
+def _explain(
+    kind: str, place: tuple[int | str, ...], context: dict[str, Any], fields: Iterable[str] | None
+) -> FieldError:
     """Say one of pydantic's errors in our words: its own would name an unknown key, which may be a text."""
     if kind == "extra_forbidden":
         place = place[:-1]
-        known = Document.model_fields if place else ClassifyRequest.model_fields
+        known = fields or (Document.model_fields if place else ClassifyRequest.model_fields)
         return FieldError(_pointer(*place), f"Has a name that is not known. Known are: {', '.join(known)}.")
     messages = {
         "missing": "Is missing. Give a list of documents.",

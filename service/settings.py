@@ -24,3 +24,5 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1, description="Requests scored at the same time."
     )
     max_waiting: NonNegativeInt = Field(default=8, description="Requests that may wait to be scored.")
+    data_dir: Path = Field(default=Path("dualuse-data"), description="Folder for what the service keeps.")
+    records: bool = Field(default=False, description="Write a determination record for every document judged.")
