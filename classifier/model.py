@@ -16,7 +16,7 @@ import numpy.typing as npt
 from classifier import assets, modelfolder, notes, scoring
 from classifier.cleaning import CLEANING_VERSION
 from classifier.errors import DualuseError, ModelError
-from classifier.features import FEATURES_VERSION, extract
+from classifier.features import FEATURES_VERSION, Ngrams, extract
 from classifier.notes import Notes
 from classifier.records import Record, Refusal, in_batches, to_record
 from classifier.results import RESULT_COLUMNS, TAGS, Judgement, Result
@@ -90,6 +90,36 @@ class Model:
         """Return the calibrated probabilities of (title, abstract) pairs: array (documents, tags)."""
         return self._calibrate(self.margins(documents), lambda rows: [documents[row] for row in rows])
 
+    def parts(self, ngrams: Ngrams) -> scoring.FloatArray:
+        """Return what each n-gram of one document adds to its margins: array (n-grams, tags), 0 for unknown ones.
+
+        With the intercepts they add up to the margins. One that occurs several times has its part shared evenly.
+        """
+        counts = scoring.look_up(ngrams, self.ngrams)
+        values = scoring.values(counts, self._idf, self._tf_levels)
+        length = np.sqrt(float((values * values).sum()))
+        result = np.zeros((len(ngrams.hash), len(TAGS)))
+        if len(values):
+            each = (values / (length * counts.count))[:, None] * self._weights[counts.entry] * self._scale
+            known = self.ngrams[counts.entry]  # sorted, as the table is
+            place = np.minimum(np.searchsorted(known, ngrams.hash), len(known) - 1)
+            found = known[place] == ngrams.hash
+            result[found] = each[place[found]]
+        return result
+
+    def first_probabilities(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
+        """Return what the n-grams alone say, before any second reading: array (documents, tags)."""
+        return scoring.probabilities(self.margins(documents), self._slope, self._offset)
+
+    def second_logits(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
+        """Return what the second reading adds to the logits of (title, abstract) pairs: array (documents, tags).
+
+        All are read, doubtful or not. ModelError: the model has no second reading.
+        """
+        if self._second is None:
+            raise ModelError(f"{self.id} has no second reading.")
+        return self._second.logits(documents)
+
     def read_again(self, documents: list[tuple[str, str]]) -> npt.NDArray[np.bool_]:
         """Tell which (title, abstract) pairs get a second reading: array (documents,)."""
         if self._second is None:
@@ -119,7 +149,7 @@ class Model:
         """Judge documents a batch at a time, in order, holding no more than a batch in memory."""
         self._profile(profile)
         numbered = enumerate(documents, start=1)
-        for batch in in_batches((_as_record(document, place) for place, document in numbered), BATCH):
+        for batch in in_batches((as_record(document, place) for place, document in numbered), BATCH):
             yield self.judge(batch, profile=profile)
 
     def judge(self, records: Iterable[Record], *, profile: str = "balanced") -> list[Result]:
@@ -223,7 +253,11 @@ def load(model: Path | str | None = None) -> Model:
     return Model(assets.model_folder(shipped) if shipped else Path(str(model)))
 
 
-def _as_record(document: Document, place: int) -> Record:
+def as_record(document: Document, place: int = 1) -> Record:
+    """Return a document as a Record; one without an id is called after its place.
+
+    Raises DualuseError naming the document that has no text.
+    """
     if isinstance(document, Record):
         return document
     if isinstance(document, str):

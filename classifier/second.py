@@ -120,6 +120,12 @@ class Second:
         logits, _ = self._loaded().read(texts(rows))
         return self.join(probability, margins, rows, logits)
 
+    def logits(self, documents: Sequence[tuple[str, str]]) -> FloatArray:
+        """Read (title, abstract) pairs, and return their logits as they weigh in `join`: array (documents, tags)."""
+        logits, _ = self._loaded().read(documents)
+        weighed: FloatArray = logits * self._second
+        return weighed
+
     def doubtful(self, probability: FloatArray) -> npt.NDArray[np.bool_]:
         """Tell which documents are read again: array (documents,)."""
         result: npt.NDArray[np.bool_] = np.any(probability >= self.read_from, axis=1)
