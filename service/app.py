@@ -121,8 +121,13 @@ async def ready(model: LoadedModel) -> dict[str, str]:
 
 
 def _judge(request: Request, body: bytes, model: Model, max_documents: int) -> bytes:
-    records, profile = read_request(body, max_documents)
-    results = [result.as_row() for result in judge(request, model, records, profile)]
+    records, asked = read_request(body, max_documents)
+    results = [result.as_row() for result in judge(request, model, records, asked.profile)]
+    if asked.evidence:
+        from classifier.explain import explain  # spaCy takes its time, and most callers never ask
+
+        for record, row in zip(records, results, strict=True):
+            row["evidence"] = explain(model, record, profile=asked.profile).as_dict()["tags"]
     return orjson.dumps({"model": model.id, "notice": NOTICE, "results": results})
 
 

@@ -104,7 +104,9 @@ def judged_view(explanation: dict[str, Any], taxonomy: Taxonomy) -> dict[str, An
     meanings = {tag.id: tag for tag in taxonomy.tags}
     tags = []
     for name, told in explanation["tags"].items():
-        entries = [entry.as_dict() for entry in taxonomy.entries(name)]
+        named = _terms_by_entry(told["terms"])
+        entries = [entry.as_dict() | {"terms": named.get(entry.id, [])} for entry in taxonomy.entries(name)]
+        entries.sort(key=lambda entry: not entry["terms"])  # those that words of the text point to come first
         about = {"id": name, "letter": _LETTERS[name], "about": meanings[name].as_dict(), "entries": entries}
         tags.append(told | about)
     tags.sort(key=lambda tag: (_rank(tag["decision"]), -tag["probability"] / tag["threshold"]))
@@ -131,6 +133,17 @@ def judged_view(explanation: dict[str, Any], taxonomy: Taxonomy) -> dict[str, An
         "abstained": all(tag["decision"] == "abstain" for tag in tags),
         "fields": fields,
     }
+
+
+def _terms_by_entry(terms: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the terms found in a text by the id of the control-list entry they point to, each once."""
+    found: dict[str, list[str]] = {}
+    for term in terms:
+        for entry in term["entries"]:
+            known = found.setdefault(entry, [])
+            if term["term"] not in known:
+                known.append(term["term"])
+    return found
 
 
 def _headline(judged: dict[str, Any]) -> tuple[str, str]:

@@ -14,6 +14,9 @@ from classifier.records import MAX_CHARS, MAX_ID_CHARS, Record, to_record
 from classifier.results import NOTICE, TAGS
 from service.problems import FieldError, Problem, invalid
 
+EVIDENCE_DOCUMENTS = 20
+"""Documents that one request may ask evidence for: it costs as much as judging hundreds."""
+
 # A length limit also makes pydantic refuse half a surrogate pair, which is no text.
 _Id = Annotated[str, Field(max_length=MAX_ID_CHARS)]
 _Text = Annotated[str, Field(max_length=MAX_CHARS)]
@@ -36,10 +39,14 @@ class ClassifyRequest(BaseModel):
 
     documents: list[Document] = Field(min_length=1)
     profile: str = "balanced"
+    evidence: bool = Field(
+        default=False,
+        description=f"Tell of every tag why it was decided so; for up to {EVIDENCE_DOCUMENTS} documents.",
+    )
 
 
-def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
-    """Return a body's documents as records, and the profile it asks for.
+def read_request(body: bytes, max_documents: int) -> tuple[list[Record], ClassifyRequest]:
+    """Return a body's documents as records, and the request as a whole.
 
     Raises Problem: 400 where the body is not JSON, 422 where it is not a ClassifyRequest, has more than
     `max_documents`, or has a document without text.
@@ -53,6 +60,9 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
         request = ClassifyRequest.model_validate(content)
     except ValidationError as error:
         raise invalid(field_errors(error)) from None
+    if request.evidence and len(request.documents) > EVIDENCE_DOCUMENTS:
+        count = f"Is asked for {len(request.documents):,} documents; at most {EVIDENCE_DOCUMENTS} get it."
+        raise invalid([FieldError("/evidence", f"{count} Ask again for those that are flagged.")])
     records: list[Record] = []
     errors: list[FieldError] = []
     for place, document in enumerate(request.documents):
@@ -64,7 +74,7 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
             errors.append(FieldError(pointer, f"{record.reason} {record.mend}"))
     if errors:
         raise invalid(errors)
-    return records, request.profile
+    return records, request
 
 
 def read_json(body: bytes) -> Any:
@@ -160,11 +170,11 @@ REQUEST_BODY = {
 }
 
 
-def _object(description: str, properties: dict[str, Any]) -> dict[str, Any]:
+def _object(description: str, properties: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
         "type": "object",
         "description": description,
-        "properties": properties,
+        "properties": properties | (optional or {}),
         "required": list(properties),
         "additionalProperties": False,
     }
@@ -194,6 +204,14 @@ SCHEMAS: dict[str, Any] = {
             **_JUDGEMENTS,
             "notes": {"type": "array", "items": _STRING, "description": "What to know of the text."},
             "model": _STRING,
+        },
+        optional={
+            "evidence": {
+                "type": "object",
+                "description": "Where it was asked for: by tag, the words and sentences that counted, with their "
+                "places in the text as it was sent, and what would change the decision (docs/explain.md).",
+                "additionalProperties": {"type": "object"},
+            }
         },
     ),
     "ClassifyResponse": _object(

@@ -33,7 +33,9 @@ def test_it_names_just_the_fields_that_an_answer_has(client: TestClient, documen
     schemas = document["components"]["schemas"]
     answer = client.post("/v1/classify", json={"documents": [{"title": "a"}]}).json()
     assert list(schemas["ClassifyResponse"]["properties"]) == list(answer)
-    assert list(schemas["Result"]["properties"]) == list(answer["results"][0])
+    assert schemas["Result"]["required"] == list(answer["results"][0])
+    explained = client.post("/v1/classify", json={"documents": [{"title": "a"}], "evidence": True}).json()
+    assert list(schemas["Result"]["properties"]) == list(explained["results"][0])
     problem = client.post("/v1/classify", json={}).json()
     assert list(schemas["Problem"]["properties"]) == list(problem)
     assert list(schemas["FieldError"]["properties"]) == list(problem["errors"][0])
