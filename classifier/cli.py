@@ -32,7 +32,8 @@ _ELSEWHERE = {
     "train": ("training.cli", "train", "Rebuild the model from data/labels and data/features."),
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),
     "data": ("training.cli", "data", "Labels and features: extract, hydrate, labels."),
-    "serve": ("service.cli", "serve", "Answer over HTTP on this machine."),
+    "serve": ("service.cli", "serve", "Answer over HTTP, on this machine or to callers with a key."),
+    "keys": ("service.keys_cli", "keys", "Keys of the service's callers: add, list, revoke."),
 }
 _SHOWN_REFUSALS = 20
 
@@ -52,7 +53,7 @@ class _Commands(click.Group):
         except ModuleNotFoundError as error:
             if error.name and error.name.partition(".")[0] in ("training", "service", "classifier"):
                 raise
-            extra = "service" if cmd_name == "serve" else "train"
+            extra = "service" if module.startswith("service.") else "train"
             raise click.ClickException(
                 f"`dualuse {cmd_name}` needs {error.name}, which is not installed: pip install 'dualuse[{extra}]'"
             ) from error
