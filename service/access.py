@@ -10,8 +10,10 @@ import re
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from classifier.errors import DualuseError
 from service.keys import LOCAL, Caller, KeyRing, Role
 from service.problems import Problem
+from service.settings import Settings
 
 HEADER = "X-API-Key"
 _CHALLENGE = f'ApiKey realm="dualuse", header="{HEADER}"'
@@ -74,6 +76,15 @@ class Access:
                 "No key is defined, so only localhost, 127.0.0.1 and [::1] are answered to. Use one of these names."
             )
             raise Problem(403, detail)
+
+
+def check_quarantine(settings: Settings, is_open: bool) -> None:
+    """Raise DualuseError where quarantine is asked for while no key is defined."""
+    if settings.quarantine and is_open:
+        raise DualuseError(
+            "DUALUSE_QUARANTINE is set but no key is defined: everyone on this machine would read scores. Add keys "
+            "first: dualuse keys add NAME --role submit|read|admin."
+        )
 
 
 def roles_for(method: str, path: str) -> frozenset[Role]:

@@ -17,10 +17,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from classifier import NOTICE, Model, load
-from classifier.errors import DualuseError
 from classifier.records import MAX_CHARS
 from service import about, classify, jobroutes
-from service.access import HEADER, Access
+from service.access import HEADER, Access, check_quarantine
 from service.database import hold_database, open_database
 from service.datafolder import DataFolder
 from service.jobs import Jobs
@@ -33,6 +32,7 @@ from service.schemas import SCHEMAS
 from service.settings import Settings
 from service.worker import Worker
 
+_AUTOMATIC = "HTTPValidationError"  # the shape of errors that FastAPI would have
 ROUTERS = (classify.router, jobroutes.router, about.router)
 
 
@@ -45,9 +45,13 @@ class Service(FastAPI):
             document = super().openapi()
             components = document.setdefault("components", {})
             components.setdefault("schemas", {}).update(SCHEMAS)
+            for name in (_AUTOMATIC, "ValidationError"):
+                components["schemas"].pop(name, None)
             components["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": HEADER}}
             for path, operations in document["paths"].items():
                 for operation in operations.values():
+                    if _AUTOMATIC in str(operation["responses"].get("422")):
+                        del operation["responses"]["422"]  # of an id in the path, which is answered 404
                     # Also without: while no key is defined, this machine needs none.
                     operation["security"] = [] if path.startswith("/health/") else [{"key": []}, {}]
         assert self.openapi_schema is not None
@@ -77,11 +81,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
             if held := hold_database(engine):
                 stack.callback(held.close)
             ring = KeyRing(engine)
-            if settings.quarantine and ring.is_open:
-                raise DualuseError(
-                    "DUALUSE_QUARANTINE is set but no key is defined: everyone on this machine would read scores. Add "
-                    "keys first: dualuse keys add NAME --role submit|read|admin."
-                )
+            check_quarantine(settings, ring.is_open)
             state.slots = Slots(settings.max_concurrent, settings.max_waiting)
             state.places = Places(settings.max_jobs)
             state.model = model or load(settings.model)

@@ -16,7 +16,9 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from classifier import NOTICE, load
+from service.access import check_quarantine
 from service.database import open_database
+from service.datafolder import DataFolder
 from service.keys import list_keys
 from service.settings import ENV_PREFIX, Settings
 
@@ -35,7 +37,9 @@ def serve(host: str, port: int) -> None:
     """
     address = "127.0.0.1" if host.lower() == "localhost" else host
     settings = read_settings()
+    DataFolder(settings.data_dir).close()  # said here in a line, were it taken; at the start of the server in thirty
     is_open = not list_keys(open_database(settings))
+    check_quarantine(settings, is_open)
     if is_open and not _is_loopback(address):
         raise click.UsageError(
             f"--host {host}: no key is defined yet, so only loopback addresses are served (127.0.0.1, ::1, localhost). "
@@ -64,8 +68,6 @@ def serve(host: str, port: int) -> None:
     server = _Server(config, app, settings.drain_seconds)
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now it has stopped in good order
         server.run(sockets=[listener])
-    if not server.started:
-        sys.exit(1)  # uvicorn has logged why
 
 
 class _Server(uvicorn.Server):
