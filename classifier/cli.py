@@ -32,7 +32,8 @@ _ELSEWHERE = {
     "train": ("training.cli", "train", "Rebuild the model from data/labels and data/features."),
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),
     "data": ("training.cli", "data", "Labels and features: extract, hydrate, labels."),
-    "serve": ("service.cli", "serve", "Answer over HTTP on this machine."),
+    "serve": ("service.cli", "serve", "Answer over HTTP, on this machine or to callers with a key."),
+    "keys": ("service.keys_cli", "keys", "Keys of the service's callers: add, list, revoke."),
     "records": ("service.records_cli", "records", "Check, replay and export determination records."),
 }
 _SHOWN_REFUSALS = 20

@@ -62,6 +62,8 @@ class BrowserRules:
                 scope["headers"] = [*scope["headers"], (b"x-api-key", key)]
             await self.app(scope, receive, dressed)
         except Problem as problem:
+            if "text/html" not in headers.get("accept", ""):
+                raise  # no browser: a problem in the shape of all others
             answer = self.refuse(problem, scope["state"]["request_id"])
             answer.headers.update(problem.headers or {})
             if problem.status == 401:

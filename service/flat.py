@@ -11,12 +11,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from classifier.model import Model
-from classifier.records import MAX_CHARS, MAX_ID_CHARS, Refusal, to_record
+from classifier.records import MAX_CHARS, MAX_ID_CHARS, Record, Refusal, to_record
 from classifier.results import NOTICE, TAGS, Result
-from service.intake import LoadedModel, problems, require_json, schema
-from service.judging import judge
+from service.classify import is_quarantined, require_json
+from service.deps import LoadedModel
+from service.jobroutes import ACCEPTED, add_ticket
+from service.judging import check_profile, judge
 from service.problems import FieldError, invalid
-from service.schemas import field_errors, read_json
+from service.schemas import field_errors, problems, read_json, schema
 
 router = APIRouter()
 
@@ -85,14 +87,20 @@ SCHEMAS: dict[str, Any] = {
     },
     responses={
         200: {"description": "The judgement", **schema("FlatResult")},
-        **problems(400, 413, 415, 422, 429, 500, 503),
+        202: {**ACCEPTED[202], "description": "In quarantine: a ticket, the job that whoever may read finds"},
+        **problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
     },
 )
 async def classify_flat(request: Request, model: LoadedModel) -> Response:
     """Give the probabilities and decisions that /v1/classify gives, for form-filling systems."""
     require_json(request.headers)
+    slots = request.app.state.slots
+    slots.check()
     body = await request.body()
-    answer = await request.app.state.slots.run(lambda: _judge(request, body, model))
+    if is_quarantined(request):
+        record, profile = await slots.run(lambda: _read(body, model))
+        return await add_ticket(request, [record], profile)
+    answer = await slots.run(lambda: _judge(request, body, model))
     return Response(answer, media_type="application/json")
 
 
@@ -112,6 +120,12 @@ def flat_row(result: Result) -> dict[str, Any]:
 
 
 def _judge(request: Request, body: bytes, model: Model) -> bytes:
+    record, profile = _read(body, model)
+    row = flat_row(judge(request, model, [record], profile)[0])
+    return orjson.dumps({name: row[name] for name in _PROPERTIES})
+
+
+def _read(body: bytes, model: Model) -> tuple[Record, str]:
     content = read_json(body)
     try:
         document = FlatDocument.model_validate(content)
@@ -125,5 +139,5 @@ def _judge(request: Request, body: bytes, model: Model) -> bytes:
     if isinstance(record, Refusal):
         pointer = f"/{name if record.field == 'abstract' else record.field}" if record.field else ""
         raise invalid([FieldError(pointer, f"{record.reason} {record.mend}")])
-    row = flat_row(judge(request, model, [record], document.profile)[0])
-    return orjson.dumps({name: row[name] for name in _PROPERTIES})
+    check_profile(model, document.profile)
+    return record, document.profile

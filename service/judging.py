@@ -33,7 +33,7 @@ def judge(request: Request, model: Model, records: Sequence[Record], profile: st
             model,
             profile,
             request_id=request.state.request_id,
-            key_id=getattr(request.state, "key_id", None),
+            key_id=request.state.caller.id,
             route=request.scope["route"].path,
         )
     request.state.documents = len(results)

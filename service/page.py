@@ -27,8 +27,9 @@ from classifier.report import UNSHOWN
 from classifier.results import NOTICE, TAGS, Result
 from classifier.taxonomy import Taxonomy, load_taxonomy
 from service.browser import BrowserRules
+from service.classify import is_quarantined
+from service.deps import LoadedModel
 from service.highlight import Span, cut
-from service.intake import LoadedModel
 from service.judging import judge
 from service.problems import TITLES, Problem
 
@@ -65,6 +66,7 @@ async def form(request: Request) -> Response:
 @router.post("/")
 async def judge_text(request: Request, model: LoadedModel) -> Response:
     """Judge one title and abstract."""
+    _check_may_see(request)
     sent = await _read_form(request)
     given = {name: sent.texts.get(name, "") for name in ("title", "abstract", "profile")}
     profile = given["profile"] or "balanced"
@@ -80,6 +82,7 @@ async def judge_text(request: Request, model: LoadedModel) -> Response:
 @router.post("/file")
 async def judge_file(request: Request, model: LoadedModel) -> Response:
     """Judge every record of a small file."""
+    _check_may_see(request)
     sent = await _read_form(request)
     profile = sent.texts.get("profile") or "balanced"
     if not sent.file_name:
@@ -90,6 +93,11 @@ async def judge_file(request: Request, model: LoadedModel) -> Response:
         return _render(request.app, 422, headline="Not judged", wrong={"file": str(error)})
     flagged, judged = listed["flagged"], len(listed["rows"])
     return _render(request.app, 200, headline=f"{flagged:,} of {judged:,} records flagged", listed=listed)
+
+
+def _check_may_see(request: Request) -> None:
+    if is_quarantined(request):
+        raise Problem(403, "A submit key sees no results here. Send the text to POST /v1/classify: it gives a ticket.")
 
 
 def _explain(request: Request, model: Model, record: Record, profile: str) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from classifier.cleaning import clean
 from classifier.model import Model
 from classifier.records import Record
 from classifier.results import NOTICE, TAGS, Result
+from classifier.runrecord import record_path
 from service.chain import Chain, Fault, Link, now, walk
 from service.problems import Problem
 
 FILE_NAME = "determinations.jsonl"
 """Where the records lie in the data folder."""
 
-CLASSIFIED = "classified"
+CLASSIFIED, JOB = "classified", "job"
 
 log = logging.getLogger("dualuse.service")
 
@@ -69,6 +70,22 @@ class Recorder:
             raise Problem(503, detail, headers={"Retry-After": "30"}) from None
         finally:
             self._tell_mended()
+
+    def record_job(self, job_id: str, key_id: str, target: Path, model: Model, profile: str) -> None:
+        """Write one entry for a finished job: digests of what was uploaded and of the result, which has the scores.
+
+        Raises OSError where it cannot be written, or the record of the run cannot be read.
+        """
+        run = orjson.loads(record_path(target).read_bytes())
+        files = {
+            "inputs": [{name: file[name] for name in ("bytes", "sha256")} for file in run["inputs"]],
+            "outputs": [
+                {name: file[name] for name in ("format", "rows", "bytes", "sha256")} for file in run["outputs"]
+            ],
+        }
+        counts = {name: run[name] for name in ("rows", "scored", "refused")}
+        about = {"kind": JOB, "time": now(), "job_id": job_id, "key_id": key_id, "route": "/v1/jobs"}
+        self._chain.append([about | counts | files | _common(model, profile)])
 
     def close(self) -> None:
         """Close the file."""

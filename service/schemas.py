@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from classifier.records import MAX_CHARS, MAX_ID_CHARS, Record, to_record
 from classifier.results import NOTICE, TAGS
-from service.problems import FieldError, Problem, invalid
+from service.problems import MEDIA_TYPE, TITLES, FieldError, Problem, invalid
 
 EVIDENCE_DOCUMENTS = 20
 """Documents that one request may ask evidence for: it costs as much as judging hundreds."""
@@ -45,6 +46,16 @@ class ClassifyRequest(BaseModel):
     )
 
 
+def schema(name: str, media_type: str = "application/json") -> dict[str, Any]:
+    """Return what an answer of one of `SCHEMAS` is in an OpenAPI document."""
+    return {"content": {media_type: {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what answers with these statuses are in an OpenAPI document."""
+    return {status: {"description": TITLES[status], **schema("Problem", MEDIA_TYPE)} for status in statuses}
+
+
 def read_request(body: bytes, max_documents: int) -> tuple[list[Record], ClassifyRequest]:
     """Return a body's documents as records, and the request as a whole.
 
@@ -75,6 +86,12 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], Classif
     if errors:
         raise invalid(errors)
     return records, request
+
+
+def as_lines(records: Iterable[Record]) -> bytes:
+    """Return records as JSON lines, which the reader of dumps makes the same records of."""
+    rows = ({"id": record.id, "title": record.title, "abstract": record.abstract} for record in records)
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
 def read_json(body: bytes) -> Any:

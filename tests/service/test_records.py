@@ -66,7 +66,7 @@ def test_an_entry_says_what_the_caller_was_told(recording: TestClient, path: Pat
         assert entry["thresholds"] == model.thresholds["balanced"]
         assert entry["input_sha256"] == input_digest(document["title"], document["abstract"])
         assert (entry["model"], entry["model_sha256"]) == (model.id, model.digest)
-        assert (entry["request_id"], entry["key_id"], entry["route"]) == ("asked-1", None, "/v1/classify")
+        assert (entry["request_id"], entry["key_id"], entry["route"]) == ("asked-1", "local", "/v1/classify")
     assert entries[0]["cleaned_sha256"] != entries[0]["input_sha256"], "markup was cleaned, and nobody could tell"
 
 
