@@ -47,6 +47,9 @@ class JobRow(Base):
     output: Mapped[str] = mapped_column(String(10))
     keep: Mapped[str] = mapped_column(String(10))
     profile: Mapped[str] = mapped_column(String(100))
+    id_column: Mapped[str | None] = mapped_column(String(200))
+    title_column: Mapped[str | None] = mapped_column(String(200))
+    abstract_column: Mapped[str | None] = mapped_column(String(200))
     body_sha256: Mapped[str] = mapped_column(String(64))
     idempotency: Mapped[str | None] = mapped_column(String(64))  # SHA-256 of the header
     rows: Mapped[int | None]

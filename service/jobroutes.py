@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from classifier import NOTICE
-from classifier.records import Record
+from classifier.records import BY_ALIAS, Columns, Record
 from service.deps import LoadedModel
 from service.jobs import UNFINISHED, Job, Order, State
 from service.keys import Caller, Role
@@ -126,6 +126,9 @@ async def add(
     output: Annotated[Output, Query(description="Format of the result.")] = "jsonl",
     keep: Annotated[Keep, Query(description="What of the file's columns the result keeps.")] = "all",
     profile: Annotated[str, Query(max_length=100, description="Which of the model's thresholds.")] = "balanced",
+    id_column: Annotated[str | None, Query(max_length=200, description="Holds the identifier.")] = None,
+    title_column: Annotated[str | None, Query(max_length=200, description="Holds the title.")] = None,
+    abstract_column: Annotated[str | None, Query(max_length=200, description="Holds the abstract.")] = None,
     idempotency_key: Annotated[
         str | None,
         Header(description="The same key with the same file and query is the same job.", pattern="^[!-~]{1,255}$"),
@@ -145,7 +148,8 @@ async def add(
         await to_thread.run_sync(check_unpacked, path, upload.format, limit)
         key = idempotency_key and hashlib.sha256(idempotency_key.encode()).hexdigest()
         caller: Caller = request.state.caller
-        order = Order(caller.id, upload.format, output, keep, profile, upload.sha256, key)
+        columns = Columns(id_column or None, title_column or None, abstract_column or None)
+        order = Order(caller.id, upload.format, output, keep, profile, columns, upload.sha256, key)
         path.rename(request.app.state.folder.upload(id, upload.format))
         job = await _queue(request, id, order)
     return _accepted(request, job)
@@ -157,7 +161,8 @@ async def add_ticket(request: Request, records: list[Record], profile: str) -> R
         lines = as_lines(records)
         path = request.app.state.folder.upload(id, "jsonl")
         sha256 = await to_thread.run_sync(write_file, path, lines)
-        job = await _queue(request, id, Order(request.state.caller.id, "jsonl", "jsonl", "id", profile, sha256))
+        order = Order(request.state.caller.id, "jsonl", "jsonl", "id", profile, BY_ALIAS, sha256)
+        job = await _queue(request, id, order)
     return _accepted(request, job)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from classifier.records import Columns
 from service.database import JobRow
 
 
@@ -40,6 +41,7 @@ class Order:
     output: str
     keep: str
     profile: str
+    columns: Columns
     body_sha256: str
     idempotency: str | None = None  # SHA-256 of the header
 
@@ -79,6 +81,9 @@ class Jobs:
             output=order.output,
             keep=order.keep,
             profile=order.profile,
+            id_column=order.columns.id,
+            title_column=order.columns.title,
+            abstract_column=order.columns.abstract,
             body_sha256=order.body_sha256,
             idempotency=order.idempotency,
             created=time.time(),
@@ -168,6 +173,7 @@ class Jobs:
 
 
 def _as_job(row: JobRow) -> Job:
-    order = Order(row.caller, row.format, row.output, row.keep, row.profile, row.body_sha256, row.idempotency)
+    columns = Columns(row.id_column, row.title_column, row.abstract_column)
+    order = Order(row.caller, row.format, row.output, row.keep, row.profile, columns, row.body_sha256, row.idempotency)
     facts = (row.created, row.started, row.finished, row.rows, row.refused, row.failure, row.model)
     return Job(row.id, order, State(row.state), *facts)

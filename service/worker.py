@@ -5,6 +5,7 @@ segment, so that a kill at any moment changes nothing of the result.
 """
 
 import logging
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class Worker:
             if self._stopping and job.id not in self._cancelled:
                 return
         except DualuseError as error:
-            self._fail(job, _without_path(str(error), str(self._folder.upload(job.id, job.order.format))))
+            self._fail(job, _for_callers(str(error), str(self._folder.upload(job.id, job.order.format))))
         except Exception as error:
             self._log("failure", id=job.id, **describe(error))
             self._fail(job, "The service failed on this job; its log tells where, under the job's id.")
@@ -143,6 +144,7 @@ class Worker:
         options = Options(
             format=order.format,
             output_format=order.output,
+            columns=order.columns,
             keep=order.keep,
             profile=order.profile,
             segment_rows=self._settings.job_segment_rows,
@@ -178,6 +180,6 @@ class Worker:
         log.info("%s", orjson.dumps({"event": event, **facts}).decode())
 
 
-def _without_path(message: str, path: str) -> str:
-    """Say "the upload" in place of our path to it."""
-    return message.replace(path, "the upload").replace("the upload", "The upload", 1)
+def _for_callers(message: str, path: str) -> str:
+    """Say "The upload" in place of our path to it, and a query's names in place of the command line's options."""
+    return re.sub("--([a-z]+)-column", r"\1_column", message.replace(path, "The upload")).replace("--format", "format")

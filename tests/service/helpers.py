@@ -1,11 +1,18 @@
 """What several tests of the service do: wait for a job, add a key, make rows."""
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import httpx2
 
 from classifier import Model
 from classifier.run import Options, classify_dump
@@ -69,3 +76,33 @@ class Held(Model):
     def judge_arrow(self, *arguments: Any, **options: Any) -> Any:
         assert self.gate.wait(20)
         return super().judge_arrow(*arguments, **options)
+
+
+class Server:
+    """`dualuse serve` in a process of its own."""
+
+    def __init__(self, **settings: Any) -> None:
+        environment = {f"DUALUSE_{name.upper()}": str(value) for name, value in settings.items()}
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        code = "from service.cli import serve; serve(['--port', '0'])"
+        self.process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | environment, **pipes)
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, line + self.process.stdout.read()
+        self.url = found[0]
+        while True:  # until it answers
+            try:
+                httpx2.get(f"{self.url}/health/ready").raise_for_status()
+                return
+            except httpx2.HTTPError:
+                assert self.process.poll() is None, self.process.stdout.read()
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.communicate(timeout=30)[0]

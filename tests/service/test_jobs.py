@@ -79,6 +79,15 @@ def test_profile_and_columns_kept_are_the_callers_choice(jobs: TestClient, model
     )
 
 
+def test_columns_are_named_by_the_query(jobs: TestClient) -> None:
+    own = b"Ref,Kopf,Text\nx-1,quadrotor,lands\n"
+    refused = finish(jobs, jobs.post("/v1/jobs?format=csv", content=own).headers["location"])
+    assert "Name yours with title_column and abstract_column" in refused["failure"]
+    query = "format=csv&id_column=Ref&title_column=Kopf&abstract_column=Text"
+    status = finish(jobs, jobs.post(f"/v1/jobs?{query}", content=own).headers["location"])
+    assert b'"x-1"' in jobs.get(status["result"]).content
+
+
 CSV = b"id,title,abstract\na-1,quadrotor,A quadrotor lands.\n"
 RIS = b"TY  - JOUR\nTI  - quadrotor\nAB  - A quadrotor lands.\nER  - \n"
 UPLOADS: dict[str, tuple[str, bytes]] = {
