@@ -1,6 +1,7 @@
 """A determination record proves what was judged, and holds no word of it."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from classifier.cli import main
 from service.app import create_app
 from service.records import CASRAI_FIELDS, FILE_NAME, input_digest
 from service.settings import Settings
+from tests.service.helpers import JSONL, finish
 
 DOCUMENTS = [
     {"id": "award-1", "title": "A quadrotor for mint growers", "abstract": "It counts plants in the <b>field</b>."},
@@ -87,6 +89,21 @@ def test_every_way_of_judging_is_recorded(recording: TestClient, path: Path) -> 
     file = ("papers.csv", b"title,abstract\nWorms,Soil\nA quadrotor,Flies\n", "text/csv")
     assert recording.post("/file", files={"file": file}).status_code == 200
     assert [entry["route"] for entry in lines(path)] == ["/v1/classify/flat", "/file", "/file"]
+
+
+def test_a_job_has_one_entry_that_proves_its_result(recording: TestClient, path: Path) -> None:
+    headers = {"Content-Type": "application/x-ndjson"}
+    location = recording.post("/v1/jobs", content=JSONL, headers=headers).headers["location"]
+    assert finish(recording, location)["state"] == "done"
+    result = recording.get(f"{location}/result").content
+    (entry,) = lines(path)
+    assert entry["kind"] == "job"
+    assert location.endswith(entry["job_id"])
+    assert entry["inputs"] == [{"bytes": len(JSONL), "sha256": hashlib.sha256(JSONL).hexdigest()}]
+    assert entry["outputs"][0]["sha256"] == hashlib.sha256(result).hexdigest()
+    assert (entry["rows"], entry["scored"], entry["refused"]) == (4, 3, 1)
+    assert command("verify", "--file", path).exit_code == 0
+    assert command("export", "--file", path, "--format", "json").stdout == "[]\n"
 
 
 def test_nothing_is_written_where_records_are_off(client: TestClient, tmp_path: Path) -> None:
