@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.chain import START, Chain, ChainError, Fault, Head, Link, last_head, parse_head, seal, walk
@@ -53,6 +53,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return written(tmp_path_factory.mktemp("chain")).read_bytes()
 
 
+@settings(deadline=None)  # a disk takes the time it takes
 @given(st.data())
 def test_a_change_of_any_byte_is_found(
     tmp_path_factory: pytest.TempPathFactory, whole: bytes, data: st.DataObject
@@ -86,6 +87,7 @@ def test_a_line_changed_and_sealed_again_is_found_by_the_next(tmp_path: Path) ->
     assert "does not follow" in fault.text
 
 
+@settings(deadline=None)
 @given(keep=st.integers(0, 10_000))
 def test_a_write_cut_short_anywhere_is_accounted_for_and_loses_no_whole_line(
     tmp_path_factory: pytest.TempPathFactory, whole: bytes, keep: int
