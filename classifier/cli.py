@@ -39,7 +39,9 @@ _ELSEWHERE = {
         "explain_command",
         "Tell why a text or a dump's flagged records were flagged.",
     ),
-    "serve": ("service.cli", "serve", "Answer over HTTP on this machine."),
+    "serve": ("service.cli", "serve", "Answer over HTTP, on this machine or to callers with a key."),
+    "keys": ("service.keys_cli", "keys", "Keys of the service's callers: add, list, revoke."),
+    "records": ("service.records_cli", "records", "Check, replay and export determination records."),
 }
 _SHOWN_REFUSALS = 20
 _STYLES: dict[str, dict[str, Any]] = {"flag": {"fg": "yellow", "bold": True}, "review": {"fg": "cyan"}}
@@ -60,7 +62,7 @@ class _Commands(click.Group):
         except ModuleNotFoundError as error:
             if error.name and error.name.partition(".")[0] in ("training", "service", "classifier"):
                 raise
-            extra = "service" if cmd_name == "serve" else "train"
+            extra = "service" if module.startswith("service.") else "train"
             raise click.ClickException(
                 f"`dualuse {cmd_name}` needs {error.name}, which is not installed: pip install 'dualuse[{extra}]'"
             ) from error
