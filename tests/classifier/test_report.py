@@ -102,7 +102,8 @@ def test_flags_are_counted_and_every_histogram_holds_every_record(shipped: Model
 
 def test_the_queue_has_what_enables_first_then_the_most_probable_and_equals_go_by_id(shipped: Model) -> None:
     same = [(f"twin-{letter}", *RECORDS[0][1:]) for letter in "dacb"]
-    records = [*RECORDS, *same]
+    defence = "We detect hostile drones by radar and jam their radio link, to protect airports from attack."
+    records = [*RECORDS, ("defence", "Detecting and jamming drones", defence), *same]
     rows = queue(report_of(shipped, records, batch=9, top=1000).render(source="dump.jsonl"), "drones")
     results = shipped.classify([record[1:] for record in records])
     want = sorted(
