@@ -16,14 +16,14 @@ from classifier.readers import read
 from classifier.records import Record, Refusal, to_record
 from classifier.writers import open_writer, replacing
 from service.chain import START, Fault, Link, last_head, parse_head, walk
+from service.cli import read_settings
 from service.records import FILE_NAME, determination, entries, faults, replay
-from service.settings import Settings
 
 _SHOWN_FAULTS = 20
 
 
 def _default_file() -> Path:
-    return Settings().data_dir / FILE_NAME
+    return read_settings().data_dir / FILE_NAME
 
 
 _file_option = click.option(

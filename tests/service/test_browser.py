@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -112,7 +112,7 @@ def test_it_can_be_used_by_keyboard_and_the_outcome_takes_the_focus(browser: Chr
     show(browser, url)
     reached = []
     for _ in range(9):
-        browser.switch_to.active_element.send_keys(Keys.TAB)
+        ActionChains(browser).send_keys(Keys.TAB).perform()
         element = browser.switch_to.active_element
         reached.append(element.get_attribute("id") or element.text)
         outline = element.value_of_css_property("outline-style")

@@ -251,12 +251,21 @@ def test_more_jobs_than_may_wait_are_turned_away_before_their_bodies_are_read(he
     for _ in range(2):
         assert client.post("/v1/jobs", content=JSONL, headers=NDJSON).status_code == 202
 
-    def unread() -> Iterator[bytes]:
-        yield b"x"
+    answer = client.post("/v1/jobs", content=JSONL, headers=NDJSON)
+    check_problem(answer, 429)
+    assert int(answer.headers["retry-after"]) > 0
+    sent: list[Any] = []
+
+    async def read() -> Any:
         raise AssertionError("the body was read")
 
-    answer = client.post("/v1/jobs", content=JSONL, headers=NDJSON)
-    assert int(check_problem(answer, 429) and answer.headers["retry-after"]) > 0
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "query_string": b"", "headers": []}
+    assert client.portal
+    client.portal.call(client.app, scope, read, send)  # type: ignore[arg-type]
+    assert sent[0]["status"] == 429
     model.gate.set()
     wait_until(lambda: client.post("/v1/jobs", content=JSONL, headers=NDJSON).status_code == 202)
 
