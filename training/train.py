@@ -38,6 +38,8 @@ from training.pipeline import build_pipeline
 from training.roles import fit_roles
 from training.sample import CALIBRATION, drawn, review_thresholds, write_sample
 
+NEAR_DOUBT = ("doubt 2", "doubt 3", "authored")
+"""Records chosen or written for being hard to tell: they teach, but a threshold fitted on them flags too little."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _LARGEST_WEIGHT = 32767
 
@@ -109,8 +111,9 @@ def fit_first(
         "libraries": {name: version(name) for name in LIBRARIES},
     }
     probability = first_probabilities(parameters, margins)
+    usual = np.array([label.chosen not in NEAR_DOUBT for label in labels])
     parameters["thresholds"] = {
-        "balanced": {tag: best_f1_threshold(probability[:, k], tags[:, k]) for k, tag in enumerate(TAGS)}
+        "balanced": {tag: best_f1_threshold(probability[usual, k], tags[usual, k]) for k, tag in enumerate(TAGS)}
     }
     arrays = {"ngrams": features.ngrams, "idf": idf, "weights": weights, **roles.arrays}
     return First(parameters, arrays, margins, roles.logits)
