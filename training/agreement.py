@@ -50,7 +50,9 @@ def read_readings(path: Path) -> tuple[BoolArray, BoolArray]:
     for line, row in enumerate(rows, start=2):
         unknown = {*row["first"].split(), *row["second"].split()} - {*TAGS}
         if unknown or row["id"] in seen:
-            fault = f"tag {min(unknown)!r} is not one of {', '.join(TAGS)}" if unknown else f"id {row['id']!r} stands twice"
+            fault = (
+                f"tag {min(unknown)!r} is not one of {', '.join(TAGS)}" if unknown else f"id {row['id']!r} stands twice"
+            )
             raise InputError(f"{path}, line {line}: {fault}.")
         seen.add(row["id"])
     if not rows:

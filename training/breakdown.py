@@ -139,19 +139,22 @@ def reliability(truth: BoolArray, decided: Decided, weight: FloatArray) -> dict[
             if total[0] > 0:
                 curves[tag].append(
                     {"from": BINS[number], "to": BINS[number + 1], "records": int((own & (weight > 0)).sum())}
-                    | {"share_of_stream": round(float(total[0] / weight.sum()), 5), "predicted": round(float(predicted), 4)}
+                    | {
+                        "share_of_stream": round(float(total[0] / weight.sum()), 5),
+                        "predicted": round(float(predicted), 4),
+                    }
                     | {"observed": with_interval(observed)}
                 )
     return curves
 
 
 def wrong(truth: BoolArray, flag: BoolArray, labels: Sequence[Label]) -> dict[str, dict[str, Any]]:
-    """Count the wrong decisions by tag, and list the ids of the clear ones: on openly licensed records not called hard."""
+    """Count wrong decisions by tag, and list the ids of the clear ones: openly licensed records not called hard."""
     found: dict[str, dict[str, Any]] = {}
     for k, tag in enumerate(TAGS):
         found[tag] = {}
         for kind, rows in (("false alarms", flag[:, k] & ~truth[:, k]), ("missed", truth[:, k] & ~flag[:, k])):
-            own = [labels[row] for row in np.flatnonzero(rows)]
+            own = [labels[row] for row in np.flatnonzero(rows).tolist()]
             clear = [label.id for label in own if label.license and not label.hard]
             found[tag][kind] = {"count": len(own), "hard": sum(label.hard for label in own), "clear ones": clear}
     return found

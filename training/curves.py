@@ -22,7 +22,16 @@ from classifier.words import word_hashes, words
 from training.calibrate import best_f1_threshold
 from training.evaluate import LABELS_NOTE, read_labelled
 from training.featurestore import MIN_RECORDS, count_matrix, tag_matrix
-from training.fit import BoolArray, IntArray, Settings, fit, idf_levels, near_duplicate_groups, out_of_fold, unit_vectors
+from training.fit import (
+    BoolArray,
+    IntArray,
+    Settings,
+    fit,
+    idf_levels,
+    near_duplicate_groups,
+    out_of_fold,
+    unit_vectors,
+)
 from training.measured import decide, macro_f1, stamp, write_report
 from training.metrics import Judged, measure
 from training.train import training_records

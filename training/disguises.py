@@ -1,4 +1,3 @@
-# ruff: noqa: RUF003
 """Ways a text reaches us damaged or disguised: each a function (text, random source) -> text, for measuring.
 
 The random source decides where; the same seed gives the same text.
@@ -75,7 +74,9 @@ def markup(text: str, random: Random) -> str:
     def dress(match: re.Match[str]) -> str:
         if random.random() >= 0.1:
             return match[0]
-        shape = random.choice(("<b>{}</b>", "<italic>{}</italic>", r"\emph{{{}}}", r"\textbf{{{}}}", "<jats:sc>{}</jats:sc>"))
+        shape = random.choice(
+            ("<b>{}</b>", "<italic>{}</italic>", r"\emph{{{}}}", r"\textbf{{{}}}", "<jats:sc>{}</jats:sc>")
+        )
         return shape.format(match[0])
 
     return f"<jats:p>{re.sub('[A-Za-z]+', dress, text).replace('-', '&#45;')}</jats:p>" if text else text

@@ -6,6 +6,7 @@ from one of an earlier model.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,12 +51,9 @@ def wilson(hits: int, total: int) -> dict[str, float | int | None]:
         return {"value": None, "low": None, "high": None, "hits": 0, "of": 0}
     share, z2 = hits / total, _Z * _Z
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z * np.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
+    half = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
     low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return {"value": round(share, 4), "low": round(float(low), 4), "high": round(float(high), 4)} | {
-        "hits": int(hits),
-        "of": int(total),
-    }
+    return {"value": round(share, 4), "low": round(low, 4), "high": round(high, 4), "hits": hits, "of": total}
 
 
 def resamplings(size: int, seed: int = 0) -> FloatArray:

@@ -65,7 +65,8 @@ def to_html(blocks: Sequence[Block]) -> str:
     title = next((block.text for block in blocks if isinstance(block, Heading)), "")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     body = "\n".join(map(_html, blocks))
-    return f'<!doctype html>\n<html lang="en"><head>{head}\n<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n'
+    head = f"<head>{head}\n<style>{_STYLE}</style></head>"
+    return f'<!doctype html>\n<html lang="en">{head}\n<body>\n{body}\n</body></html>\n'
 
 
 def _markdown(block: Block) -> str:

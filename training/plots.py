@@ -5,7 +5,9 @@ from typing import Any
 
 from classifier.results import TAGS
 
-_FIXED = {"svg.hashsalt": "dualuse", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9}
+_FIXED: dict[Any, Any] = {"svg.hashsalt": "dualuse", "svg.fonttype": "none", "font.family": "DejaVu Sans"} | {
+    "font.size": 9
+}
 """Without the salt, ids inside an SVG are drawn at random; text stays text, so that no font is built in."""
 
 
@@ -40,11 +42,14 @@ def draw_learning(learning: list[dict[str, Any]]) -> str:
         figure = Figure(figsize=(6, 3.2), layout="constrained")
         axes = figure.subplots()
         sizes = sorted({row["labels"] for row in learning})
-        for name, words, color in (("f1", "macro F1", "#0b5d8a"), ("average_precision", "average precision", "#b5541c")):
+        for name, words, color in (
+            ("f1", "macro F1", "#0b5d8a"),
+            ("average_precision", "average precision", "#b5541c"),
+        ):
             by_size = [[row[name] for row in learning if row["labels"] == size] for size in sizes]
             axes.plot(sizes, [sum(values) / len(values) for values in by_size], color=color, label=words)
-            dots = [(size, value) for size, values in zip(sizes, by_size, strict=True) for value in values]
-            axes.scatter(*zip(*dots, strict=True), color=color, s=12)
+            for size, values in zip(sizes, by_size, strict=True):
+                axes.scatter([size] * len(values), values, color=color, s=12)
         axes.set(xlabel="labelled records", ylabel="dev split", title="n-gram model: what more labels bring")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)

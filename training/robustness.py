@@ -83,7 +83,9 @@ def table(report: dict[str, Any]) -> str:
         told = "" if lost is None else f"   lost {lost['hits']:3} of {lost['of']} ({lost['value']:.1%})"
         bound = row.get("may_lose")
         verdict = "" if lost is None or bound is None else "   ok" if lost["value"] <= bound else f"   OVER {bound:.0%}"
-        lines.append(f"{row['disguise']:24} recall {row['recall']['value']:.3f}{told}   new false {row['gained']}{verdict}")
+        lines.append(
+            f"{row['disguise']:24} recall {row['recall']['value']:.3f}{told}   new false {row['gained']}{verdict}"
+        )
     return "\n".join(lines)
 
 

@@ -87,10 +87,7 @@ def _purpose() -> list[Block]:
 def _what_it_is(model: Model) -> list[Block]:
     parameters = model.parameters
     second = _SECOND.format(**parameters["second"]) if "second" in parameters else _FIRST_ONLY
-    cuts = [
-        (tag, *(f"{thresholds[tag]:.3f}" for thresholds in model.thresholds.values()))
-        for tag in TAGS
-    ]
+    cuts = [(tag, *(f"{thresholds[tag]:.3f}" for thresholds in model.thresholds.values())) for tag in TAGS]
     return [
         Heading("What it is"),
         Paragraph(
@@ -152,10 +149,13 @@ def _choice(report: Report, folder: Path) -> list[Block]:
     names = list(report["candidates"][0])
     return [
         Paragraph(
-            f"The n-gram part, by {report['folds']}-fold cross-validation on the {report['records']:,} training records, "
-            "near duplicates kept together (macro means of out-of-fold figures)."
+            f"The n-gram part, by {report['folds']}-fold cross-validation on the {report['records']:,} training "
+            "records, near duplicates kept together (macro means of out-of-fold figures)."
         ),
-        Table([name.replace("_", " ") for name in names], [[str(row[name]) for name in names] for row in report["candidates"]]),
+        Table(
+            [name.replace("_", " ") for name in names],
+            [[str(row[name]) for name in names] for row in report["candidates"]],
+        ),
     ]
 
 
@@ -163,7 +163,10 @@ def _results(report: Report, folder: Path) -> list[Block]:
     name = report["model"]["id"]
     own = report["systems"][name]
     head = ("", *TAGS, "macro")
-    f1 = [(system, *(_cell(subsets["all"][tag]["f1"], 2) for tag in head[1:])) for system, subsets in report["systems"].items()]
+    f1 = [
+        (system, *(_cell(subsets["all"][tag]["f1"], 2) for tag in head[1:]))
+        for system, subsets in report["systems"].items()
+    ]
     blocks: list[Block] = [
         Paragraph(source(report)),
         Paragraph("F1 beside the baselines, measured on the same records:"),
@@ -177,7 +180,11 @@ def _results(report: Report, folder: Path) -> list[Block]:
             for tag, row in rows.items()
         ]
         blocks += [Heading(subset.capitalize(), 3), Table(("tag", "tagged", *map(_words, names)), cells)]
-    for key, title in (("reading_order", "What the top of a stream holds"), ("roles", "Roles"), ("reliability", "Probabilities")):
+    for key, title in (
+        ("reading_order", "What the top of a stream holds"),
+        ("roles", "Roles"),
+        ("reliability", "Probabilities"),
+    ):
         if key in report:
             names = [part for part in next(iter(report[key].values())) if part != "count"]
             rows = [(row, *_figures(figures, names)) for row, figures in report[key].items()]
@@ -205,7 +212,13 @@ def _breakdown(report: Report, folder: Path) -> list[Block]:
         (row, *(str(cells[name]) for name in ("records", *columns))) for row, cells in report["confusion"].items()
     ]
     groups = [
-        (row["part"], row["value"], str(row["records"]), str(row["tags"]), *_figures(row, ("precision", "recall", "f1")))
+        (
+            row["part"],
+            row["value"],
+            str(row["records"]),
+            str(row["tags"]),
+            *_figures(row, ("precision", "recall", "f1")),
+        )
         for row in report["groups"]
     ]
     sources = [
@@ -244,8 +257,14 @@ def _calibration(report: Report, folder: Path) -> list[Block]:
         words = "Share of records that carry the tag, over the probability given, for each tag; the diagonal is exact."
         blocks.append(Picture(folder / RELIABILITY_PICTURE, words))
     rows = [
-        (tag, f"{row['from']:g} to {row['to']:g}", str(row["records"]), f"{row['share_of_stream']:.2%}")
-        + (f"{row['predicted']:.3f}", _cell(row["observed"], 3))
+        (
+            tag,
+            f"{row['from']:g} to {row['to']:g}",
+            str(row["records"]),
+            f"{row['share_of_stream']:.2%}",
+            f"{row['predicted']:.3f}",
+            _cell(row["observed"], 3),
+        )
         for tag, bins in report["reliability"].items()
         for row in bins
     ]
@@ -261,8 +280,8 @@ def _robustness(report: Report, folder: Path) -> list[Block]:
     ]
     return [
         Paragraph(
-            f"{report['records']['measured']:,} tagged records with {report['tags']:,} tags, clean and disguised: recall "
-            "at the shipped thresholds, and of the tags found on the clean text the share that is lost. Seed "
+            f"{report['records']['measured']:,} tagged records with {report['tags']:,} tags, clean and disguised: "
+            "recall at the shipped thresholds, and of the tags found on the clean text the share that is lost. Seed "
             f"{report['seed']}; `training/disguises.py` says what each disguise does."
         ),
         Table(("disguise", "recall", "lost", "may lose", "kept to", "new false flags"), rows),
@@ -284,15 +303,17 @@ def _curves(report: Report, folder: Path) -> list[Block]:
     rows = []
     for size in sizes:
         own = [row for row in report["learning"] if row["labels"] == size]
-        rows.append((f"{size:,}", str(len(own)), *(_spread([row[m] for row in own]) for m in ("f1", "average_precision"))))
+        rows.append(
+            (f"{size:,}", str(len(own)), *(_spread([row[m] for row in own]) for m in ("f1", "average_precision")))
+        )
     parts = [
         (row["model"], f"{row['n-grams']:,}", f"{row['f1']:.3f}", f"{row['average_precision']:.3f}")
         for row in report["ablation"]
     ]
     return [
         Paragraph(
-            f"Measured {report['date']} on {report['records']['measured']:,} dev records: macro F1 and average precision of "
-            "n-gram models fitted on growing shares of the labels, least to most of the seeds."
+            f"Measured {report['date']} on {report['records']['measured']:,} dev records: macro F1 and average "
+            "precision of n-gram models fitted on growing shares of the labels, least to most of the seeds."
         ),
         *blocks,
         Table(("labels", "seeds", "macro F1", "average precision"), rows),
@@ -311,11 +332,17 @@ def _plain(report: Report, folder: Path) -> list[Block]:
     told = [f"{_words(name)}: {value}" for name, value in report.items() if isinstance(value, str | int | float)]
     blocks: list[Block] = [Paragraph(". ".join(told) + ".")] if told else []
     for name, value in report.items():
-        rows = [{"": key} | row for key, row in value.items() if isinstance(row, dict)] if isinstance(value, dict) else value
+        rows = (
+            [{"": key} | row for key, row in value.items() if isinstance(row, dict)]
+            if isinstance(value, dict)
+            else value
+        )
         if name != "model" and isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
             head = list(dict.fromkeys(key for row in rows for key in row))
             blocks.append(Paragraph(f"{_words(name).capitalize()}:"))
-            blocks.append(Table([_words(key) for key in head], [[str(row.get(key, "")) for key in head] for row in rows]))
+            blocks.append(
+                Table([_words(key) for key in head], [[str(row.get(key, "")) for key in head] for row in rows])
+            )
     return blocks
 
 
@@ -335,11 +362,13 @@ def _wrong(report: Report, folder: Path) -> list[Block]:
 
 
 def _cost(report: Report, folder: Path) -> list[Block]:
-    energy = f"{report['joules'] / 3600:.1f} Wh" if report["joules"] else "not known: the machine shows no energy counter"
+    energy = (
+        f"{report['joules'] / 3600:.1f} Wh" if report["joules"] else "not known: the machine shows no energy counter"
+    )
     return [
         Paragraph(
-            f"Training from labels and stored features took {report['seconds']:.0f} s ({report['processor_seconds']:.0f} s of "
-            f"processor time, {report['peak_memory_mb']:,} MB at most) on {report['machine']}; energy {energy}. The "
+            f"Training from labels and stored features took {report['seconds']:.0f} s ({report['processor_seconds']:.0f} s "
+            f"of processor time, {report['peak_memory_mb']:,} MB at most) on {report['machine']}; energy {energy}. The "
             "encoder of a second reading is not in this: it is fine-tuned once, by `python -m training.teacher`."
         )
     ]
@@ -353,8 +382,8 @@ def _cases(model: Model) -> list[Block]:
     return [
         Heading("Known failures"),
         Paragraph(
-            f"Of {len(read_cases(folder)):,} authored cases, near misses and minimal pairs in `data/cases`, the model gets "
-            f"{len(failures)} wrong (`dualuse data cases`); a test keeps this list true both ways: "
+            f"Of {len(read_cases(folder)):,} authored cases, near misses and minimal pairs in `data/cases`, the model "
+            f"gets {len(failures)} wrong (`dualuse data cases`); a test keeps this list true both ways: "
             + ", ".join(f"`{case}`" for case in failures)
             + "."
         ),
@@ -365,8 +394,8 @@ def _limits() -> list[Block]:
     return [
         Heading("Known limits"),
         Paragraph(
-            "English only. Words alone often cannot tell a drone that flies from a drone that carries the camera, nor a "
-            "method from a motive. Labels, and so every figure here, follow one codebook read by language-model "
+            "English only. Words alone often cannot tell a drone that flies from a drone that carries the camera, nor "
+            "a method from a motive. Labels, and so every figure here, follow one codebook read by language-model "
             "annotators; an office with another reading of a tag will find other errors."
         ),
     ]
