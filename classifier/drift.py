@@ -1,8 +1,8 @@
 """`dualuse drift BASELINE NEW`: tell whether a stream still looks like the one that thresholds were set on.
 
 Either side is an output of `dualuse classify` or a plain dump, which is scored here. From each an even sample of
-records is taken; scores, words, lengths and abstentions are compared, each with what chance alone would give. Figures say that
-a stream moved, never that the model got worse: only labelled records can tell that.
+records is taken; scores, words, lengths and abstentions are compared, each with what chance alone would give. Figures
+say that a stream moved, never that the model got worse: only labelled records can tell that.
 """
 
 import json
@@ -113,7 +113,7 @@ def read_stream(path: Path, model: Model, sample: int = SAMPLE) -> Stream:
         judged = [tuple(result.judgements[tag] for tag in TAGS) for result in results]
         probability = np.array([[judgement.probability for judgement in row] for row in judged])
         decisions = [tuple(judgement.decision for judgement in row) for row in judged]
-        return Stream(rows, model.id, probability, decisions, [f"{r.title}\n{r.abstract}" for r in records])
+        return Stream(rows, model.id, probability, decisions, [f"{r.title}\n{r.abstract}".strip() for r in records])
     names = " and ".join(sorted({item.model for item in scored}))
     texts = [f"{item.title}\n{item.abstract}".strip() for item in scored]
     return Stream(rows, names, np.array([s.probabilities for s in scored]), [s.decisions for s in scored], texts)

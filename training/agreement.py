@@ -5,6 +5,7 @@ other (it does not matter which), and Cohen's kappa, agreement beyond what chanc
 """
 
 import csv
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def measure(first: BoolArray, second: BoolArray) -> dict[str, Any]:
     for k, tag in enumerate(TAGS):
         tags[tag] = {"f1": with_interval(both[k, 0]), "kappa": with_interval(both[k, 1])}
         tags[tag]["count"] = {"first": int(first[:, k].sum()), "second": int(second[:, k].sum())}
-    mean = both.mean(axis=0)
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resampling without any reading of a tag has no mean
+        mean = np.nanmean(both, axis=0)
     tags["macro"] = {"f1": with_interval(mean[0]), "kappa": with_interval(mean[1])}
     return {"records": len(first), "tags": tags}
 

@@ -367,8 +367,8 @@ def _cost(report: Report, folder: Path) -> list[Block]:
     )
     return [
         Paragraph(
-            f"Training from labels and stored features took {report['seconds']:.0f} s ({report['processor_seconds']:.0f} s "
-            f"of processor time, {report['peak_memory_mb']:,} MB at most) on {report['machine']}; energy {energy}. The "
+            f"Training from labels and stored features took {report['seconds']:.0f} s "
+            f"({report['processor_seconds']:.0f} s of processor time, {report['peak_memory_mb']:,} MB at most) on {report['machine']}; energy {energy}. The "
             "encoder of a second reading is not in this: it is fine-tuned once, by `python -m training.teacher`."
         )
     ]
