@@ -362,14 +362,13 @@ def _wrong(report: Report, folder: Path) -> list[Block]:
 
 
 def _cost(report: Report, folder: Path) -> list[Block]:
-    energy = (
-        f"{report['joules'] / 3600:.1f} Wh" if report["joules"] else "not known: the machine shows no energy counter"
-    )
+    energy = f"{report['joules'] / 3600:.1f} Wh" if report["joules"] else "not known: no energy counter can be read"
+    spent = f"{report['seconds']:.0f} s, {report['processor_seconds']:.0f} s of processor time"
     return [
         Paragraph(
-            f"Training from labels and stored features took {report['seconds']:.0f} s "
-            f"({report['processor_seconds']:.0f} s of processor time, {report['peak_memory_mb']:,} MB at most) on {report['machine']}; energy {energy}. The "
-            "encoder of a second reading is not in this: it is fine-tuned once, by `python -m training.teacher`."
+            f"Training from labels and stored features took {spent}, {report['peak_memory_mb']:,} MB of memory at most, "
+            f"on {report['machine']}; energy {energy}. The encoder of a second reading is not in this: it is "
+            "fine-tuned once, by `python -m training.teacher`."
         )
     ]
 

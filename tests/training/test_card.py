@@ -1,4 +1,4 @@
-"""The card shows what was measured with this very model and nothing else, as Markdown and as a page that loads nothing."""
+"""The card shows what was measured with this very model, as Markdown and as a page that loads nothing."""
 
 import json
 import re
