@@ -366,7 +366,7 @@ def _cost(report: Report, folder: Path) -> list[Block]:
     spent = f"{report['seconds']:.0f} s, {report['processor_seconds']:.0f} s of processor time"
     return [
         Paragraph(
-            f"Training from labels and stored features took {spent}, {report['peak_memory_mb']:,} MB of memory at most, "
+            f"Training from labels and stored features took {spent}, {report['peak_memory_mb']:,} MB of memory, "
             f"on {report['machine']}; energy {energy}. The encoder of a second reading is not in this: it is "
             "fine-tuned once, by `python -m training.teacher`."
         )

@@ -14,7 +14,7 @@ from classifier.cleaning import clean
 from classifier.errors import InputError
 from classifier.results import TAGS
 from tests.conftest import ROOT
-from training import agreement, breakdown, robustness
+from training import agreement, breakdown, cost, robustness
 from training.disguises import DISGUISES, disguise
 from training.evaluate import LabelledRecords
 from training.labels import Label
@@ -145,3 +145,15 @@ def test_intervals_hold_their_value_and_nothing_is_no_share() -> None:
     truth = np.eye(5, dtype=bool)
     assert f1_with_interval(truth, truth) == {"value": 1.0, "low": 1.0, "high": 1.0}
     assert f1_with_interval(~truth & False, ~truth & False)["value"] is None
+
+
+def test_cost_is_measured_and_energy_is_not_guessed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cost, "_COUNTERS", tmp_path)
+    spent = cost.measured(lambda: sum(range(1000)))
+    assert spent["joules"] is None
+    assert spent["seconds"] >= 0
+    assert spent["peak_memory_mb"] > 1
+    counter = tmp_path / "intel-rapl:0"
+    counter.mkdir()
+    (counter / "energy_uj").write_text("1000000")
+    assert cost.measured(lambda: (counter / "energy_uj").write_text("6000000"))["joules"] == 5
