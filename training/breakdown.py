@@ -24,10 +24,9 @@ from training.measured import (
     FloatArray,
     decide,
     f1_with_interval,
-    resamplings,
     stamp,
     wilson,
-    with_interval,
+    wilson_bounds,
     write_report,
 )
 
@@ -124,26 +123,26 @@ def roles(truth: BoolArray, flag: BoolArray, labels: Sequence[Label]) -> dict[st
 
 
 def reliability(truth: BoolArray, decided: Decided, weight: FloatArray) -> dict[str, list[dict[str, Any]]]:
-    """Return, per tag and bin of probability, the mean probability and the share that came true, with intervals."""
-    drawn = resamplings(len(truth)) * weight
+    """Return, per tag and bin of probability, the mean probability and the share that came true.
+
+    Intervals are Wilson's for the effective number of records (Kish: few heavy ones count as few); resampling would
+    call a share of 1 among three records certain.
+    """
     curves: dict[str, list[dict[str, Any]]] = {}
     for k, tag in enumerate(TAGS):
         place = np.clip(np.searchsorted(BINS, decided.probability[:, k], side="right") - 1, 0, len(BINS) - 2)
         curves[tag] = []
         for number in range(len(BINS) - 1):
-            own = place == number
-            with np.errstate(invalid="ignore", divide="ignore"):
-                total = drawn[:, own].sum(axis=1)
-                observed = drawn[:, own] @ truth[own, k].astype(np.float64) / total
-                predicted = drawn[0, own] @ decided.probability[own, k] / total[0]
-            if total[0] > 0:
+            own = (place == number) & (weight > 0)
+            if own.any():
+                w = weight[own]
+                observed = float(w @ truth[own, k] / w.sum())
+                row = {"from": BINS[number], "to": BINS[number + 1], "records": int(own.sum())}
+                row["share_of_stream"] = round(float(w.sum() / weight.sum()), 5)
+                row["predicted"] = round(float(w @ decided.probability[own, k] / w.sum()), 4)
+                effective = float(w.sum() ** 2 / (w @ w))
                 curves[tag].append(
-                    {"from": BINS[number], "to": BINS[number + 1], "records": int((own & (weight > 0)).sum())}
-                    | {
-                        "share_of_stream": round(float(total[0] / weight.sum()), 5),
-                        "predicted": round(float(predicted), 4),
-                    }
-                    | {"observed": with_interval(observed)}
+                    row | {"observed": {"value": round(observed, 4)} | wilson_bounds(observed, effective)}
                 )
     return curves
 

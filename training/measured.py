@@ -49,11 +49,16 @@ def wilson(hits: int, total: int) -> dict[str, float | int | None]:
     """Return a share with its 95 % Wilson interval, and the two counts; no share of nothing."""
     if total == 0:
         return {"value": None, "low": None, "high": None, "hits": 0, "of": 0}
-    share, z2 = hits / total, _Z * _Z
+    share = hits / total
+    return {"value": round(share, 4), **wilson_bounds(share, total), "hits": hits, "of": total}
+
+
+def wilson_bounds(share: float, total: float) -> dict[str, float]:
+    """Return the 95 % Wilson interval of a share of `total` records, which may be an effective number."""
+    z2 = _Z * _Z
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return {"value": round(share, 4), "low": round(low, 4), "high": round(high, 4), "hits": hits, "of": total}
+    return {"low": round(max(0.0, middle - half), 4), "high": round(min(1.0, middle + half), 4)}
 
 
 def resamplings(size: int, seed: int = 0) -> FloatArray:

@@ -19,13 +19,13 @@ def draw_reliability(reliability: dict[str, list[dict[str, Any]]], model: str) -
     with rc_context(_FIXED):
         figure = Figure(figsize=(11, 2.8), layout="constrained")
         for axes, tag in zip(figure.subplots(1, len(TAGS), sharey=True), TAGS, strict=True):
-            bins = [row for row in reliability[tag] if row["observed"]["low"] is not None]
+            bins = reliability[tag]
             predicted = [row["predicted"] for row in bins]
             observed = [row["observed"]["value"] for row in bins]
             low = [max(0.0, row["observed"]["value"] - row["observed"]["low"]) for row in bins]
             high = [max(0.0, row["observed"]["high"] - row["observed"]["value"]) for row in bins]
             axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
-            axes.errorbar(predicted, observed, yerr=[low, high], fmt="o-", color="#0b5d8a", markersize=4, capsize=2)
+            axes.errorbar(predicted, observed, yerr=[low, high], fmt="o", color="#0b5d8a", markersize=4, capsize=2)
             axes.set(title=tag, xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="probability given")
             axes.set_aspect("equal")
         figure.axes[0].set_ylabel("share that came true")
