@@ -250,7 +250,8 @@ def _calibration(report: Report, folder: Path) -> list[Block]:
     blocks: list[Block] = [
         Paragraph(
             "How often a probability came true, on the stratified sample with its weights: it stands for a natural "
-            "stream, in which most records have a probability near 0 and only few lie between. Where an interval is wide, too few records are there to tell."
+            "stream, in which most records have a probability near 0 and only few lie between. Where an interval is "
+            "wide, too few records are there to tell."
         )
     ]
     if (folder / RELIABILITY_PICTURE).is_file():
