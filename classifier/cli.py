@@ -42,6 +42,8 @@ _ELSEWHERE = {
     "serve": ("service.cli", "serve", "Answer over HTTP, on this machine or to callers with a key."),
     "keys": ("service.keys_cli", "keys", "Keys of the service's callers: add, list, revoke."),
     "records": ("service.records_cli", "records", "Check, replay and export determination records."),
+    "drift": ("classifier.drift", "drift", "Tell whether a stream still looks like the one before."),
+    "compare": ("classifier.compare", "compare", "Tell which decisions another model changes."),
 }
 _SHOWN_REFUSALS = 20
 _STYLES: dict[str, dict[str, Any]] = {"flag": {"fg": "yellow", "bold": True}, "review": {"fg": "cyan"}}
@@ -315,6 +317,22 @@ def info(folder: Path | None, as_json: bool) -> None:
     for profile, thresholds in model.thresholds.items():
         click.echo(f"thresholds ({profile}): " + ", ".join(f"{tag} {p:.3f}" for tag, p in thresholds.items()))
     click.echo("for review from: " + ", ".join(f"{tag} {p:.3f}" for tag, p in model.review_thresholds.items()))
+
+
+@model_commands.command("card")
+@click.option("--model", "folder", metavar="fast|careful|DIR", help="Which model; default: the shipped one.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the card as one HTML page to this file.")
+def model_card(folder: str | None, html: Path | None) -> None:
+    """Print a model's card: what it is for, what it learned from, how good it is, where it fails."""
+    from training.page import to_html, to_markdown
+    from training.sections import card
+
+    blocks = card(load(folder))
+    if html is None:
+        click.echo(to_markdown(blocks), nl=False)
+        return
+    html.write_text(to_html(blocks), encoding="utf-8")
+    click.echo(f"{html} written", err=True)
 
 
 @main.command(short_help="Show what each tag means and which control lists it touches.")
