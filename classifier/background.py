@@ -57,6 +57,7 @@ _CUES = (
     ),
 )
 _FIRST, _SECOND, _LAST = 2.0, 1.0, -0.5
+_ROOM = 4  # sentences; a shorter text comes to the point at once
 
 
 def is_background(sentence: Sentence) -> bool:
@@ -67,6 +68,6 @@ def is_background(sentence: Sentence) -> bool:
 def points(text: str, number: int, of: int) -> float:
     """Return the points for background of sentence `number` (from 1) `of` so many."""
     total = sum(value for value, pattern in _CUES if pattern.search(text))
-    if of > 1:
+    if of >= _ROOM:
         total += _FIRST if number == 1 else _SECOND if number == 2 else _LAST if number == of else 0.0
     return total

@@ -32,6 +32,11 @@ _ELSEWHERE = {
     "train": ("training.cli", "train", "Rebuild the model from data/labels and data/features."),
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),
     "data": ("training.cli", "data", "Labels and features: extract, hydrate, labels."),
+    "explain": (
+        "classifier.explain_cli",
+        "explain_command",
+        "Tell why a text or a dump's flagged records were flagged.",
+    ),
     "serve": ("service.cli", "serve", "Answer over HTTP, on this machine or to callers with a key."),
     "keys": ("service.keys_cli", "keys", "Keys of the service's callers: add, list, revoke."),
     "records": ("service.records_cli", "records", "Check, replay and export determination records."),

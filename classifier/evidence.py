@@ -7,9 +7,11 @@ The tokens are walked in plain Python: this is for the records that a person loo
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from classifier.cleaning import Cleaned, clean_with_map
 from classifier.features import extract, fold
@@ -102,7 +104,7 @@ def read_evidence(model: "Model", title: str, abstract: str) -> Evidence:
 
     A word of the title has one part, for both hashes that it counts under.
     """
-    words = (_words("title", title), _words("abstract", abstract))
+    words = (_words(FIELDS[0], title), _words(FIELDS[1], abstract))
     sizes = [len(field.names) for field in words]
     singles = [[Ngram(field, i, 1) for i in range(size)] for field, size in enumerate(sizes)]
     pairs = [[Ngram(field, i, 2) for i in range(size - 1)] for field, size in enumerate(sizes)]
@@ -177,12 +179,23 @@ def carriers(model: "Model", title: str, abstract: str, tag: str, n: int = 5) ->
         raise ValueError(f"Tag {tag!r} is not known; known: {', '.join(TAGS)}.")
     evidence = read_evidence(model, title, abstract)
     parts: dict[str, float] = {}
-    known = evidence.parts.any(axis=1)
+    known: npt.NDArray[np.bool_] = np.any(evidence.parts != 0, axis=1)
     for i, part in enumerate(evidence.parts[:, TAGS.index(tag)].tolist()):
         if known[i]:
             name = evidence.name(evidence.ngrams[i])
             parts[name] = parts.get(name, 0.0) + part
     return sorted(parts.items(), key=lambda item: (-item[1], item[0]))[:n]
+
+
+def ngram_names(title: str, abstract: str) -> list[str]:
+    """Return every n-gram of a text as words, in the order of `features.extract`.
+
+    Those of the title stand a second time, under "title: ", for the hash that they have there.
+    """
+    fields = [_words(field, text).names for field, text in zip(FIELDS, (title, abstract), strict=True)]
+    pairs = [[f"{a} {b}" for a, b in pairwise(names)] for names in fields]
+    again = [f"title: {name}" for name in (*fields[0], *pairs[0])]
+    return [*fields[0], *fields[1], *pairs[0], *pairs[1], *again]
 
 
 def _words(field: str, text: str) -> Words:

@@ -7,6 +7,7 @@ judgement of the same model on the edited text. All spans are characters of the 
 
 import functools
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -205,16 +206,15 @@ def _read(model: Model, title: str, abstract: str) -> _Read:
     docs = (pipeline()(cleaned[0].text), pipeline()(cleaned[1].text))
     sentences = cut(cleaned, docs)
     background = [is_background(sentence) for sentence in sentences]
-    starts = {
-        name: [(s.start, i) for i, s in enumerate(sentences) if s.field == name] for name in ("title", "abstract")
-    }
     home = []
-    for ngram in evidence.ngrams:
-        words = fields[ngram.field]
-        start = words.given_span(ngram.first, ngram.first)[0]
-        home.append(max((i for begin, i in starts[words.field] if begin <= start), default=-1))
+    for words in fields:
+        own = [(sentence.start, i) for i, sentence in enumerate(sentences) if sentence.field == words.field]
+        begins = [start for start, _ in own]
+        starts = [words.given_span(i, i)[0] for i in range(len(words.names))]
+        home.append([own[max(0, bisect_right(begins, start) - 1)][1] for start in starts])
+    of_ngrams = [home[ngram.field][ngram.first] for ngram in evidence.ngrams]
     terms = find_terms(cleaned, docs)
-    return _Read({"title": title, "abstract": abstract}, evidence, sentences, background, terms, home)
+    return _Read({"title": title, "abstract": abstract}, evidence, sentences, background, terms, of_ngrams)
 
 
 def _span(read: _Read, field: str, start: int, end: int, part: float) -> Span:
@@ -226,8 +226,7 @@ def _sums(read: _Read, place: int) -> list[float]:
     """Add up each sentence's n-grams."""
     sums = [0.0] * len(read.sentences)
     for home, part in zip(read.home, read.evidence.parts[:, place].tolist(), strict=True):
-        if home >= 0:
-            sums[home] += part
+        sums[home] += part
     return sums
 
 
@@ -262,7 +261,7 @@ def _moving(read: _Read, taken: FloatArray) -> tuple[Span, ...]:
 def _background_only(read: _Read, place: int, rescorer: Rescorer, tag: str, judgement: Judgement) -> bool:
     """Tell that what spoke for a flag stands in background sentences, and that it falls without them."""
     part = np.maximum(read.evidence.parts[:, place], 0)
-    elsewhere = sum(p for p, i in zip(part.tolist(), read.home, strict=True) if i < 0 or not read.in_background[i])
+    elsewhere = sum(p for p, i in zip(part.tolist(), read.home, strict=True) if not read.in_background[i])
     if elsewhere >= ELSEWHERE * float(part.sum()):
         return False
     (left,) = rescorer.without([[i for i, background in enumerate(read.in_background) if background]])

@@ -201,7 +201,9 @@ def find_recourse(
     alike = [one for one in precedents if tag in one.tags][:PRECEDENTS]
     alike += [one for one in precedents if tag not in one.tags][:PRECEDENTS]
     if raised:
-        text = [*_on_support(tag, judgement, held, without), *_on_words(judgement, words)]
+        alone = len(rescorer.units) == 1
+        text = ["The text is one sentence: none can be taken out."] if alone else []
+        text += [*([] if alone else _on_support(tag, judgement, held, without)), *_on_words(judgement, words)]
     else:
         text = _on_clear(judgement, thresholds, without)
     return Recourse(tuple(text), held, tuple(without), tuple(words), included, excluded, tuple(alike))

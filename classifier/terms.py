@@ -23,25 +23,36 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class ListEntry:
+    """A control-list entry of the taxonomy's crosswalk; `list` and `entry` are what a reader looks up."""
+
+    id: str
+    list: str
+    entry: str
+    title: str
+    strength: str
+
+
+@dataclass(frozen=True, slots=True)
 class FoundTerm:
     """A term where it stands in the given text.
 
-    `rule` is the line of the codebook that it belongs to, `entries` are ids of the taxonomy's crosswalk.
+    `rule` is the line of the codebook that it belongs to.
     """
 
     term: str
     field: str
     start: int
     end: int
-    entries: tuple[str, ...]
+    entries: tuple[ListEntry, ...]
     rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """What `data/lexicon` says of a tag: term -> (rule, crosswalk ids), and words of less weight to try instead."""
+    """What `data/lexicon` says of a tag: term -> (rule, entries), and words of less weight to try instead."""
 
-    terms: Mapping[str, tuple[str, tuple[str, ...]]]
+    terms: Mapping[str, tuple[str, tuple[ListEntry, ...]]]
     nearby: Mapping[str, str]
 
 
@@ -55,15 +66,16 @@ def load_lexicon(tag: str) -> Lexicon:
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     taxonomy = load_taxonomy()
     rules = next(own.included for own in taxonomy.tags if own.id == tag)
-    known = {entry.id for entry in taxonomy.entries(tag)}
-    terms: dict[str, tuple[str, tuple[str, ...]]] = {}
+    known = {e.id: ListEntry(e.id, e.list_name, e.entry, e.title, e.strength) for e in taxonomy.entries(tag)}
+    terms: dict[str, tuple[str, tuple[ListEntry, ...]]] = {}
     for group in data["groups"]:
         begun = [rule for rule in rules if rule.startswith(group["rule"])]
         if len(begun) != 1:
             raise TaxonomyError(f"{path}: {group['rule']!r} begins {len(begun)} lines of `in` of {tag}; one is needed.")
-        if unknown := set(group["entries"]) - known:
+        if unknown := set(group["entries"]) - known.keys():
             raise TaxonomyError(f"{path}: {sorted(unknown)} is in no crosswalk of {tag}; known: {sorted(known)}.")
-        terms |= {term: (begun[0], tuple(group["entries"])) for term in group["terms"]}
+        entries = tuple(known[name] for name in group["entries"])
+        terms |= dict.fromkeys(group["terms"], (begun[0], entries))
     return Lexicon(terms, data["nearby"])
 
 

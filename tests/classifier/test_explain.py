@@ -36,7 +36,7 @@ def spans_of(tag: TagExplanation) -> list[Span]:
 
 
 @given(field, field)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_every_ngram_and_the_intercept_add_up_to_the_margin(fast: Model, title: str, abstract: str) -> None:
     parts = fast.parts(extract([(title, abstract)])).sum(axis=0)
     margins = fast.margins([(title, abstract)])[0]
@@ -49,7 +49,7 @@ def test_every_ngram_and_the_intercept_add_up_to_the_margin(fast: Model, title: 
 
 
 @given(field, field)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_explanation_adds_up_and_points_into_the_given_text(fast: Model, title: str, abstract: str) -> None:
     if not title.strip() and not abstract.strip():
         return
