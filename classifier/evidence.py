@@ -13,6 +13,7 @@ import numpy as np
 from classifier import scoring
 from classifier.cleaning import clean
 from classifier.features import extract, fold
+from classifier.redaction import redact
 from classifier.results import TAGS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def carriers(model: "Model", title: str, abstract: str, tag: str, n: int = 5) ->
 def _names(title: str, abstract: str) -> list[str]:
     """Return the words and pairs in the order of `features.extract`: words, pairs, and those of the title again."""
     fields = [
-        [word.decode("utf-8", "replace") for word in _WORD.findall(fold(clean(text)).lower())]
+        [word.decode("utf-8", "replace") for word in _WORD.findall(fold(redact(clean(text))).lower())]
         for text in (title, abstract)
     ]
     pairs = [[f"{a} {b}" for a, b in pairwise(words)] for words in fields]

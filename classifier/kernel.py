@@ -9,6 +9,7 @@ Python threads enter a parallel function; this function holds no lock and no GIL
 numba takes longer to import than most uses take to run, so import this module only where there is much to score.
 """
 
+import functools
 import hashlib
 import os
 import sys
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from classifier import features, notes
+from classifier import features, namerules, notes
 from classifier.cleaning import TRIGGERS, clean_with_notes
 from classifier.features import (
     FNV_OFFSET,
@@ -36,8 +37,10 @@ from classifier.features import (
     Int64Array,
     UInt64Array,
     fold,
+    hash_words,
 )
 from classifier.notes import Notes
+from classifier.redaction import lexicon, redact
 
 UInt8Array = npt.NDArray[np.uint8]
 Int16Array = npt.NDArray[np.int16]
@@ -51,8 +54,9 @@ _FIRST_WORD_BYTE = np.uint8(ord("0"))
 
 _1, _6, _33, _63 = (np.uint64(n) for n in (1, 6, 33, 63))
 _FREE = np.uint64(0)
-_HYPHEN, _TAB, _BLANK, _RETURN = (np.uint8(ord(c)) for c in "-\t \r")
+_HYPHEN, _TAB, _BLANK, _RETURN, _QUOTE, _FULL_STOP, _A, _Z = (np.uint8(ord(c)) for c in "-\t \r'.AZ")
 _FEWEST_BITS = 6
+_NAME_FILTER_BITS = 17  # for some 8,000 words; stays in the processor's nearest memory
 _FILTER_BITS = 2  # more than there are slots: one unknown n-gram in nine passes
 
 
@@ -89,6 +93,7 @@ class Kernel:
         known = np.packbits(present, bitorder="little").view(np.uint64)
         self._tags = weights.shape[1]
         self._model = known, filter_shift, slots, values, np.uint64(64 - bits), tf_levels
+        self._names = _names()
 
     def score(self, titles: pa.Array, abstracts: pa.Array) -> Scored:
         """Add up the documents given as two string arrays of equal length; null stands for no text.
@@ -108,7 +113,7 @@ class Kernel:
                 texts = title.text(place), abstract.text(place)
                 cleaned = [clean_with_notes(text) for text in texts]
                 for side, (text, _) in zip(pieces, cleaned, strict=True):
-                    side.append(fold(text))
+                    side.append(fold(redact(text)))
                 missing[place] = notes.missing(*texts)
                 found[place] = notes.together(told for _, told in cleaned)
             title, abstract = (_Strings(pa.array(side, pa.binary()).view(pa.string())) for side in pieces)
@@ -121,7 +126,9 @@ class Kernel:
         size = len(title.offsets) - 1
         dot, norm = np.zeros((size, self._tags), dtype=np.int64), np.ones(size, dtype=np.int64)
         state = np.zeros(size, dtype=np.uint8)
-        _sums(title.data, title.offsets, abstract.data, abstract.offsets, classes, *self._model, dot, norm, state)
+        texts = title.data, title.offsets, abstract.data, abstract.offsets
+        with_names = classes is _RAW  # else they have been taken out
+        _sums(*texts, classes, *self._model, self._names, with_names, dot, norm, state)
         return dot, norm, state
 
 
@@ -177,6 +184,30 @@ def _slots(
     return slots, values
 
 
+@functools.cache
+def _names() -> tuple[Any, ...]:
+    """Lay the lists of names out for `_drop_names`: a filter, a hash table of words and their numbers, and the rest."""
+    known = lexicon()
+    hashes = hash_words([*known.numbers])  # in the order of their numbers, from 1
+    slots = np.full(1 << (2 * len(hashes)).bit_length(), _FREE)
+    numbers = np.zeros(len(slots), dtype=np.int32)
+    for number, h in enumerate(hashes.tolist(), start=1):
+        slot = h % len(slots)
+        while slots[slot] != _FREE:
+            slot = (slot + 1) % len(slots)
+        slots[slot], numbers[slot] = h, number
+    shift = np.uint64(64 - _NAME_FILTER_BITS)
+    present = np.zeros(1 << _NAME_FILTER_BITS, dtype=bool)
+    present[hashes >> shift] = True
+    bits = np.packbits(present, bitorder="little").view(np.uint64)
+    steps, nexts = (np.array(part, dtype=np.int32) for part in (known.steps, known.nexts))
+    classes, needs, kinds = (np.array(part, dtype=np.int16) for part in (known.classes, known.needs, known.kinds))
+    return bits, shift, slots, numbers, classes, steps, nexts, needs, kinds
+
+
+_mark = namerules.build(numba.njit)
+
+
 @numba.njit
 def _mix(h):  # type: ignore[no-untyped-def]
     h ^= h >> _33
@@ -187,12 +218,19 @@ def _mix(h):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _scan(data, start, end, classes, words, size):  # type: ignore[no-untyped-def]
-    """Append the unmixed hashes of a field's words; return how many words there are now, -1 where it needs cleaning."""
+def _scan(data, start, end, classes, words, looks, gaps, size):  # type: ignore[no-untyped-def]
+    """Append the hashes of a field's words, how they look and what stands before each, as `namerules` says.
+
+    Return how many words there are now, -1 where the field needs cleaning.
+    """
     i = start
+    before = start
+    first = size
     while i < end:
         c = classes[data[i]]
         if c >= _FIRST_WORD_BYTE:
+            gaps[size] = namerules.SPACE if size == first else _gap(data, before, i, classes)
+            begin = i
             h = FNV_OFFSET
             while c >= _FIRST_WORD_BYTE:
                 h = (h ^ np.uint64(c)) * FNV_PRIME
@@ -200,12 +238,62 @@ def _scan(data, start, end, classes, words, size):  # type: ignore[no-untyped-de
                 if i >= end:
                     break
                 c = classes[data[i]]
-            words[size] = h
+            words[size] = _mix(h)
+            looks[size] = _look(data, begin, i)
+            before = i
             size += 1
         if i < end and c >= _LINE_END and (c == _TRIGGER or _breaks_word(data, start, i)):
             return -1
         i += 1
     return size
+
+
+@numba.njit
+def _look(data, start, end):  # type: ignore[no-untyped-def]
+    look = namerules.LETTER if end - start == 1 else namerules.LONG if end - start >= namerules.LONG_FROM else 0
+    if _A <= data[start] <= _Z:
+        look |= namerules.CAPITAL | namerules.CAPITALS
+        for i in range(start + 1, end):
+            if data[i] > _Z:
+                look &= ~namerules.CAPITALS
+    return look
+
+
+@numba.njit
+def _gap(data, start, end, classes):  # type: ignore[no-untyped-def]
+    first = data[start]
+    blank = classes[first] == _SPACE or classes[first] == _LINE_END
+    if end - start == 1:
+        return namerules.SPACE if blank else namerules.APOSTROPHE if first == _QUOTE else namerules.TIGHT
+    for i in range(start + 1, end):
+        if classes[data[i]] != _SPACE and classes[data[i]] != _LINE_END:
+            return namerules.APART
+    return namerules.SPACE if blank else namerules.DOT if first == _FULL_STOP else namerules.APART
+
+
+@numba.njit
+def _drop_names(  # type: ignore[no-untyped-def]
+    words, looks, gaps, start, size, numbers, gone, known, shift, slots, slot_numbers, classes, steps, nexts, needs, kinds
+):
+    """Take the names out of a field's words; return how many words there are now."""
+    mask = np.uint64(len(slots) - 1)
+    for i in range(start, size):
+        h = words[i]
+        bit = h >> shift
+        numbers[i] = 0
+        gone[i] = 0
+        if (known[bit >> _6] >> (bit & _63)) & _1:
+            slot = h & mask
+            while slots[slot] != _FREE and slots[slot] != h:
+                slot = (slot + _1) & mask
+            numbers[i] = slot_numbers[slot]  # that of a free slot is 0
+    if not _mark(numbers, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone):
+        return size
+    kept = start
+    for i in range(start, size):
+        words[kept] = words[i]
+        kept += gone[i] == 0
+    return kept
 
 
 @numba.njit
@@ -245,6 +333,8 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
     slot_values,
     slot_shift,
     tf_levels,
+    names,
+    with_names,
     dot,
     norm,
     state,
@@ -255,6 +345,10 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
         abstract = abstract_offsets[document + 1] - abstract_offsets[document]
         longest = max(longest, title + abstract)
     words = np.empty(longest // 2 + 2, dtype=np.uint64)
+    looks = np.empty(len(words), dtype=np.uint8)
+    gaps = np.empty(len(words), dtype=np.uint8)
+    gone = np.empty(len(words), dtype=np.uint8)
+    numbers = np.empty(len(words), dtype=np.int32)
     kept = np.empty(4 * len(words), dtype=np.uint64)
     rows = np.empty(len(kept), dtype=np.uint64)
     values = np.empty(len(kept), dtype=np.int64)
@@ -263,24 +357,28 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
     tags = dot.shape[1]
     for document in range(len(state)):
         start, end = title_offsets[document], title_offsets[document + 1]
-        in_title = _scan(titles, start, end, classes, words, 0)
+        in_title = _scan(titles, start, end, classes, words, looks, gaps, 0)
         if in_title < 0:
             state[document] = DIRTY
             continue
         if in_title == 0 and _is_blank(titles, start, end, classes):
             state[document] |= NO_TITLE
+        if with_names:
+            in_title = _drop_names(words, looks, gaps, 0, in_title, numbers, gone, *names)
         start, end = abstract_offsets[document], abstract_offsets[document + 1]
-        in_both = _scan(abstracts, start, end, classes, words, in_title)
+        in_both = _scan(abstracts, start, end, classes, words, looks, gaps, in_title)
         if in_both < 0:
             state[document] = DIRTY
             continue
         if in_both == in_title and _is_blank(abstracts, start, end, classes):
             state[document] |= NO_ABSTRACT
+        if with_names:
+            in_both = _drop_names(words, looks, gaps, in_title, in_both, numbers, gone, *names)
 
         size = 0
         before = np.uint64(0)
         for i in range(in_title):
-            word = _mix(words[i])
+            word = words[i]
             size = _keep(word, known, filter_shift, kept, size)
             size = _keep(_mix(word ^ TITLE_SALT), known, filter_shift, kept, size)
             if i > 0:
@@ -289,7 +387,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
                 size = _keep(_mix(pair ^ TITLE_SALT), known, filter_shift, kept, size)
             before = word
         for i in range(in_title, in_both):
-            word = _mix(words[i])
+            word = words[i]
             size = _keep(word, known, filter_shift, kept, size)
             if i > in_title:
                 size = _keep(_mix(before * PAIR_PRIME ^ word), known, filter_shift, kept, size)
@@ -344,7 +442,7 @@ def cache_folder() -> Path | None:
     time and size of one file, and installers set those as they like.
     """
     try:
-        sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (features, sys.modules[__name__]))
+        sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (features, namerules, sys.modules[__name__]))
         folder = _user_cache() / f"kernel-{hashlib.sha256(sources).hexdigest()[:16]}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         foreign = hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid()
@@ -372,10 +470,16 @@ def _table(dtype: Any, dimensions: int = 1) -> Any:
     return numba.types.Array(dtype, dimensions, "C", readonly=True)
 
 
+_NAMES = numba.types.Tuple(
+    (_table(numba.uint64), numba.uint64, _table(numba.uint64))
+    + (_table(numba.int32), _table(numba.int16), *2 * [_table(numba.int32)], *2 * [_table(numba.int16)])
+)
 _SIGNATURE = numba.void(
     *(_BYTES, _OFFSETS, _BYTES, _OFFSETS, _BYTES),
     *(_table(numba.uint64), numba.uint64, _table(numba.uint64), _table(numba.int16, 2), numba.uint64),
     _table(numba.int64),
+    _NAMES,
+    numba.boolean,
     *(numba.int64[:, ::1], numba.int64[::1], numba.uint8[::1]),
 )
 
