@@ -40,7 +40,7 @@ from classifier.features import (
     hash_words,
 )
 from classifier.notes import Notes
-from classifier.redaction import lexicon, redact
+from classifier.redaction import TELLING, lexicon, redact
 
 UInt8Array = npt.NDArray[np.uint8]
 Int16Array = npt.NDArray[np.int16]
@@ -202,7 +202,7 @@ def _names() -> tuple[Any, ...]:
     bits = np.packbits(present, bitorder="little").view(np.uint64)
     steps, nexts = (np.array(part, dtype=np.int32) for part in (known.steps, known.nexts))
     classes, needs, kinds = (np.array(part, dtype=np.int16) for part in (known.classes, known.needs, known.kinds))
-    return bits, shift, slots, numbers, classes, steps, nexts, needs, kinds
+    return (bits, shift, slots, numbers), classes, (steps, nexts, needs, kinds)
 
 
 _mark = namerules.build(numba.njit)
@@ -218,19 +218,16 @@ def _mix(h):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _scan(data, start, end, classes, words, looks, gaps, size):  # type: ignore[no-untyped-def]
-    """Append the hashes of a field's words, how they look and what stands before each, as `namerules` says.
+def _scan(data, start, end, classes, words, begins, ends, size):  # type: ignore[no-untyped-def]
+    """Append the hashes of a field's words and where each stands; return how many words there are now.
 
-    Return how many words there are now, -1 where the field needs cleaning.
+    -1: the field needs cleaning.
     """
     i = start
-    before = start
-    first = size
     while i < end:
         c = classes[data[i]]
         if c >= _FIRST_WORD_BYTE:
-            gaps[size] = namerules.SPACE if size == first else _gap(data, before, i, classes)
-            begin = i
+            begins[size] = i
             h = FNV_OFFSET
             while c >= _FIRST_WORD_BYTE:
                 h = (h ^ np.uint64(c)) * FNV_PRIME
@@ -239,13 +236,25 @@ def _scan(data, start, end, classes, words, looks, gaps, size):  # type: ignore[
                     break
                 c = classes[data[i]]
             words[size] = _mix(h)
-            looks[size] = _look(data, begin, i)
-            before = i
+            ends[size] = i
             size += 1
         if i < end and c >= _LINE_END and (c == _TRIGGER or _breaks_word(data, start, i)):
             return -1
         i += 1
     return size
+
+
+@numba.njit
+def _number(h, known, shift, slots, numbers):  # type: ignore[no-untyped-def]
+    """Return the number of a word in the lists of names, 0 if none holds it."""
+    bit = h >> shift
+    if not (known[bit >> _6] >> (bit & _63)) & _1:
+        return np.int32(0)
+    mask = np.uint64(len(slots) - 1)
+    slot = h & mask
+    while slots[slot] != _FREE and slots[slot] != h:
+        slot = (slot + _1) & mask
+    return numbers[slot]  # that of a free slot is 0
 
 
 @numba.njit
@@ -273,21 +282,22 @@ def _gap(data, start, end, classes):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _drop_names(  # type: ignore[no-untyped-def]
-    words, looks, gaps, start, size, numbers, gone, known, shift, slots, slot_numbers, classes, steps, nexts, needs, kinds
+    data, byte_classes, words, begins, ends, start, size, numbers, looks, gaps, gone, table, classes, tree
 ):
     """Take the names out of a field's words; return how many words there are now."""
-    mask = np.uint64(len(slots) - 1)
+    i = start
+    while i < size:  # most texts hold no word that a name could be known by
+        if _A <= data[begins[i]] <= _Z and classes[_number(words[i], *table)] & TELLING:
+            break
+        i += 1
+    if i == size:
+        return size
     for i in range(start, size):
-        h = words[i]
-        bit = h >> shift
-        numbers[i] = 0
+        numbers[i] = _number(words[i], *table)
+        looks[i] = _look(data, begins[i], ends[i])
+        gaps[i] = namerules.SPACE if i == start else _gap(data, ends[i - 1], begins[i], byte_classes)
         gone[i] = 0
-        if (known[bit >> _6] >> (bit & _63)) & _1:
-            slot = h & mask
-            while slots[slot] != _FREE and slots[slot] != h:
-                slot = (slot + _1) & mask
-            numbers[i] = slot_numbers[slot]  # that of a free slot is 0
-    if not _mark(numbers, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone):
+    if not _mark(numbers, looks, gaps, start, size, classes, *tree, gone):
         return size
     kept = start
     for i in range(start, size):
@@ -345,10 +355,14 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
         abstract = abstract_offsets[document + 1] - abstract_offsets[document]
         longest = max(longest, title + abstract)
     words = np.empty(longest // 2 + 2, dtype=np.uint64)
-    looks = np.empty(len(words), dtype=np.uint8)
-    gaps = np.empty(len(words), dtype=np.uint8)
-    gone = np.empty(len(words), dtype=np.uint8)
-    numbers = np.empty(len(words), dtype=np.int32)
+    begins = np.empty(len(words), dtype=np.int32)
+    ends = np.empty(len(words), dtype=np.int32)
+    room = (  # for _drop_names: numbers, looks, gaps, gone
+        np.empty(len(words), dtype=np.int32),
+        np.empty(len(words), dtype=np.uint8),
+        np.empty(len(words), dtype=np.uint8),
+        np.empty(len(words), dtype=np.uint8),
+    )
     kept = np.empty(4 * len(words), dtype=np.uint64)
     rows = np.empty(len(kept), dtype=np.uint64)
     values = np.empty(len(kept), dtype=np.int64)
@@ -357,23 +371,23 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
     tags = dot.shape[1]
     for document in range(len(state)):
         start, end = title_offsets[document], title_offsets[document + 1]
-        in_title = _scan(titles, start, end, classes, words, looks, gaps, 0)
+        in_title = _scan(titles, start, end, classes, words, begins, ends, 0)
         if in_title < 0:
             state[document] = DIRTY
             continue
         if in_title == 0 and _is_blank(titles, start, end, classes):
             state[document] |= NO_TITLE
         if with_names:
-            in_title = _drop_names(words, looks, gaps, 0, in_title, numbers, gone, *names)
+            in_title = _drop_names(titles, classes, words, begins, ends, 0, in_title, *room, *names)
         start, end = abstract_offsets[document], abstract_offsets[document + 1]
-        in_both = _scan(abstracts, start, end, classes, words, looks, gaps, in_title)
+        in_both = _scan(abstracts, start, end, classes, words, begins, ends, in_title)
         if in_both < 0:
             state[document] = DIRTY
             continue
         if in_both == in_title and _is_blank(abstracts, start, end, classes):
             state[document] |= NO_ABSTRACT
         if with_names:
-            in_both = _drop_names(words, looks, gaps, in_title, in_both, numbers, gone, *names)
+            in_both = _drop_names(abstracts, classes, words, begins, ends, in_title, in_both, *room, *names)
 
         size = 0
         before = np.uint64(0)
@@ -471,8 +485,11 @@ def _table(dtype: Any, dimensions: int = 1) -> Any:
 
 
 _NAMES = numba.types.Tuple(
-    (_table(numba.uint64), numba.uint64, _table(numba.uint64))
-    + (_table(numba.int32), _table(numba.int16), *2 * [_table(numba.int32)], *2 * [_table(numba.int16)])
+    (
+        numba.types.Tuple((_table(numba.uint64), numba.uint64, _table(numba.uint64), _table(numba.int32))),
+        _table(numba.int16),
+        numba.types.Tuple((*2 * [_table(numba.int32)], *2 * [_table(numba.int16)])),
+    )
 )
 _SIGNATURE = numba.void(
     *(_BYTES, _OFFSETS, _BYTES, _OFFSETS, _BYTES),

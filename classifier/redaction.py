@@ -73,6 +73,9 @@ _CLASSES = {
     AL: "al",
 }
 
+TELLING = STARTS | GIVEN | SURNAME | HEAD | SUFFIX | TITLE
+"""Classes of words; every name has one of these, with a capital."""
+
 _WORD = re.compile(r"[^\W_]+")
 _ASCII_CAPITALISED = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Za-z0-9]*")
 _FREE = -1
@@ -168,7 +171,7 @@ def names_in(text: str) -> list[tuple[int, int]]:
     numbers, classes = known.numbers, known.classes
     # Every name has a word with a capital that some list holds; most texts have none.
     capitalised = _ASCII_CAPITALISED.findall(text) if text.isascii() else _WORD.findall(text)
-    if not any(classes[numbers.get(word.lower(), 0)] & _TELLING for word in capitalised if word[0].isupper()):
+    if not any(classes[numbers.get(word.lower(), 0)] & TELLING for word in capitalised if word[0].isupper()):
         return []
     written = _WORD.findall(text)
     words = [numbers.get(word.lower(), 0) for word in written]
@@ -244,4 +247,3 @@ def _table(tree: dict[tuple[int, int], int]) -> tuple[list[int], list[int]]:
 
 _mark = namerules.build(lambda function: function)
 _mark = namerules.build(lambda function: function)
-_TELLING = STARTS | GIVEN | SURNAME | HEAD | SUFFIX | TITLE
