@@ -1,9 +1,9 @@
 """Turn texts into hashed word n-grams: the one definition that training and scoring share.
 
-Names are taken out first (`redaction`). A word is a run of letters or digits in the cleaned, lower-cased text; it is hashed over its UTF-8 bytes (FNV-1a,
-64 bits, then a finaliser), and a pair of neighbouring words is hashed from the two words' hashes. Title and abstract
-are separate fields: no pair crosses from one to the other, and every n-gram of the title also counts a second time
-under a hash of its own, so that the model can weigh a word in the title differently.
+Names are taken out first (`redaction`). A word is a run of letters or digits in the cleaned, lower-cased text; it is
+hashed over its UTF-8 bytes (FNV-1a, 64 bits, then a finaliser), and a pair of neighbouring words is hashed from the two
+words' hashes. Title and abstract are separate fields: no pair crosses from one to the other, and every n-gram of the
+title also counts a second time under a hash of its own, so that the model can weigh a word in the title differently.
 All of it is array arithmetic over the bytes of a whole batch; nothing here is a Python loop over words.
 """
 

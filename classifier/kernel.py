@@ -9,7 +9,6 @@ Python threads enter a parallel function; this function holds no lock and no GIL
 numba takes longer to import than most uses take to run, so import this module only where there is much to score.
 """
 
-import functools
 import hashlib
 import os
 import sys
@@ -23,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from classifier import features, namerules, notes
+from classifier import compilednames, features, namerules, notes
 from classifier.cleaning import TRIGGERS, clean_with_notes
+from classifier.compilednames import drop_names
 from classifier.features import (
     FNV_OFFSET,
     FNV_PRIME,
@@ -37,10 +37,9 @@ from classifier.features import (
     Int64Array,
     UInt64Array,
     fold,
-    hash_words,
 )
 from classifier.notes import Notes
-from classifier.redaction import TELLING, lexicon, redact
+from classifier.redaction import redact
 
 UInt8Array = npt.NDArray[np.uint8]
 Int16Array = npt.NDArray[np.int16]
@@ -54,9 +53,8 @@ _FIRST_WORD_BYTE = np.uint8(ord("0"))
 
 _1, _6, _33, _63 = (np.uint64(n) for n in (1, 6, 33, 63))
 _FREE = np.uint64(0)
-_HYPHEN, _TAB, _BLANK, _RETURN, _QUOTE, _FULL_STOP, _A, _Z = (np.uint8(ord(c)) for c in "-\t \r'.AZ")
+_HYPHEN, _TAB, _BLANK, _RETURN = (np.uint8(ord(c)) for c in "-\t \r")
 _FEWEST_BITS = 6
-_NAME_FILTER_BITS = 17  # for some 8,000 words; stays in the processor's nearest memory
 _FILTER_BITS = 2  # more than there are slots: one unknown n-gram in nine passes
 
 
@@ -93,7 +91,7 @@ class Kernel:
         known = np.packbits(present, bitorder="little").view(np.uint64)
         self._tags = weights.shape[1]
         self._model = known, filter_shift, slots, values, np.uint64(64 - bits), tf_levels
-        self._names = _names()
+        self._names = compilednames.tables()
 
     def score(self, titles: pa.Array, abstracts: pa.Array) -> Scored:
         """Add up the documents given as two string arrays of equal length; null stands for no text.
@@ -184,30 +182,6 @@ def _slots(
     return slots, values
 
 
-@functools.cache
-def _names() -> tuple[Any, ...]:
-    """Lay the lists of names out for `_drop_names`: a filter, a hash table of words and their numbers, and the rest."""
-    known = lexicon()
-    hashes = hash_words([*known.numbers])  # in the order of their numbers, from 1
-    slots = np.full(1 << (2 * len(hashes)).bit_length(), _FREE)
-    numbers = np.zeros(len(slots), dtype=np.int32)
-    for number, h in enumerate(hashes.tolist(), start=1):
-        slot = h % len(slots)
-        while slots[slot] != _FREE:
-            slot = (slot + 1) % len(slots)
-        slots[slot], numbers[slot] = h, number
-    shift = np.uint64(64 - _NAME_FILTER_BITS)
-    present = np.zeros(1 << _NAME_FILTER_BITS, dtype=bool)
-    present[hashes >> shift] = True
-    bits = np.packbits(present, bitorder="little").view(np.uint64)
-    steps, nexts = (np.array(part, dtype=np.int32) for part in (known.steps, known.nexts))
-    classes, needs, kinds = (np.array(part, dtype=np.int16) for part in (known.classes, known.needs, known.kinds))
-    return (bits, shift, slots, numbers), classes, (steps, nexts, needs, kinds)
-
-
-_mark = namerules.build(numba.njit)
-
-
 @numba.njit
 def _mix(h):  # type: ignore[no-untyped-def]
     h ^= h >> _33
@@ -242,68 +216,6 @@ def _scan(data, start, end, classes, words, begins, ends, size):  # type: ignore
             return -1
         i += 1
     return size
-
-
-@numba.njit
-def _number(h, known, shift, slots, numbers):  # type: ignore[no-untyped-def]
-    """Return the number of a word in the lists of names, 0 if none holds it."""
-    bit = h >> shift
-    if not (known[bit >> _6] >> (bit & _63)) & _1:
-        return np.int32(0)
-    mask = np.uint64(len(slots) - 1)
-    slot = h & mask
-    while slots[slot] != _FREE and slots[slot] != h:
-        slot = (slot + _1) & mask
-    return numbers[slot]  # that of a free slot is 0
-
-
-@numba.njit
-def _look(data, start, end):  # type: ignore[no-untyped-def]
-    look = namerules.LETTER if end - start == 1 else namerules.LONG if end - start >= namerules.LONG_FROM else 0
-    if _A <= data[start] <= _Z:
-        look |= namerules.CAPITAL | namerules.CAPITALS
-        for i in range(start + 1, end):
-            if data[i] > _Z:
-                look &= ~namerules.CAPITALS
-    return look
-
-
-@numba.njit
-def _gap(data, start, end, classes):  # type: ignore[no-untyped-def]
-    first = data[start]
-    blank = classes[first] == _SPACE or classes[first] == _LINE_END
-    if end - start == 1:
-        return namerules.SPACE if blank else namerules.APOSTROPHE if first == _QUOTE else namerules.TIGHT
-    for i in range(start + 1, end):
-        if classes[data[i]] != _SPACE and classes[data[i]] != _LINE_END:
-            return namerules.APART
-    return namerules.SPACE if blank else namerules.DOT if first == _FULL_STOP else namerules.APART
-
-
-@numba.njit
-def _drop_names(  # type: ignore[no-untyped-def]
-    data, byte_classes, words, begins, ends, start, size, numbers, looks, gaps, gone, table, classes, tree
-):
-    """Take the names out of a field's words; return how many words there are now."""
-    i = start
-    while i < size:  # most texts hold no word that a name could be known by
-        if _A <= data[begins[i]] <= _Z and classes[_number(words[i], *table)] & TELLING:
-            break
-        i += 1
-    if i == size:
-        return size
-    for i in range(start, size):
-        numbers[i] = _number(words[i], *table)
-        looks[i] = _look(data, begins[i], ends[i])
-        gaps[i] = namerules.SPACE if i == start else _gap(data, ends[i - 1], begins[i], byte_classes)
-        gone[i] = 0
-    if not _mark(numbers, looks, gaps, start, size, classes, *tree, gone):
-        return size
-    kept = start
-    for i in range(start, size):
-        words[kept] = words[i]
-        kept += gone[i] == 0
-    return kept
 
 
 @numba.njit
@@ -357,7 +269,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
     words = np.empty(longest // 2 + 2, dtype=np.uint64)
     begins = np.empty(len(words), dtype=np.int32)
     ends = np.empty(len(words), dtype=np.int32)
-    room = (  # for _drop_names: numbers, looks, gaps, gone
+    room = (  # for drop_names: numbers, looks, gaps, gone
         np.empty(len(words), dtype=np.int32),
         np.empty(len(words), dtype=np.uint8),
         np.empty(len(words), dtype=np.uint8),
@@ -378,7 +290,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
         if in_title == 0 and _is_blank(titles, start, end, classes):
             state[document] |= NO_TITLE
         if with_names:
-            in_title = _drop_names(titles, classes, words, begins, ends, 0, in_title, *room, *names)
+            in_title = drop_names(titles, words, begins, ends, 0, in_title, *room, *names)
         start, end = abstract_offsets[document], abstract_offsets[document + 1]
         in_both = _scan(abstracts, start, end, classes, words, begins, ends, in_title)
         if in_both < 0:
@@ -387,7 +299,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
         if in_both == in_title and _is_blank(abstracts, start, end, classes):
             state[document] |= NO_ABSTRACT
         if with_names:
-            in_both = _drop_names(abstracts, classes, words, begins, ends, in_title, in_both, *room, *names)
+            in_both = drop_names(abstracts, words, begins, ends, in_title, in_both, *room, *names)
 
         size = 0
         before = np.uint64(0)
@@ -456,7 +368,10 @@ def cache_folder() -> Path | None:
     time and size of one file, and installers set those as they like.
     """
     try:
-        sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (features, namerules, sys.modules[__name__]))
+        sources = b"".join(
+            Path(str(module.__file__)).read_bytes()
+            for module in (compilednames, features, namerules, sys.modules[__name__])
+        )
         folder = _user_cache() / f"kernel-{hashlib.sha256(sources).hexdigest()[:16]}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         foreign = hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid()
@@ -484,18 +399,11 @@ def _table(dtype: Any, dimensions: int = 1) -> Any:
     return numba.types.Array(dtype, dimensions, "C", readonly=True)
 
 
-_NAMES = numba.types.Tuple(
-    (
-        numba.types.Tuple((_table(numba.uint64), numba.uint64, _table(numba.uint64), _table(numba.int32))),
-        _table(numba.int16),
-        numba.types.Tuple((*2 * [_table(numba.int32)], *2 * [_table(numba.int16)])),
-    )
-)
 _SIGNATURE = numba.void(
     *(_BYTES, _OFFSETS, _BYTES, _OFFSETS, _BYTES),
     *(_table(numba.uint64), numba.uint64, _table(numba.uint64), _table(numba.int16, 2), numba.uint64),
     _table(numba.int64),
-    _NAMES,
+    compilednames.TABLES,
     numba.boolean,
     *(numba.int64[:, ::1], numba.int64[::1], numba.uint8[::1]),
 )

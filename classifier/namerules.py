@@ -11,8 +11,8 @@ and what separates each from the word before it (`SPACE` ...). `gone` receives w
 0 for no name, `FIRST` or `INSIDE` a name that is cut out, and with `SHAPED` added when its shape told.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 # What a word looks like.
 CAPITAL, CAPITALS, LETTER, LONG = 1, 2, 4, 8
@@ -23,8 +23,11 @@ LONG_FROM = 4
 SPACE, TIGHT, APOSTROPHE, DOT, APART = range(5)
 
 # What a word is by itself.
-STARTS, GIVEN, SURNAME, HEAD, STRONG, SUFFIX, STOP, TITLE, LINK, JOINER, ARTICLE, S, ET, AL = (1 << i for i in range(14))
-"""May begin a listed name; given name; family name; "Laboratory"; "University"; "Inc"; "In"; "Dr"; "of"; "and"; "the"."""
+STARTS, GIVEN, SURNAME, HEAD, STRONG, SUFFIX, STOP, TITLE, LINK, JOINER, ARTICLE, S, ET, AL = (
+    1 << i for i in range(14)
+)
+"""May begin a listed name, given name, family name; "Laboratory", "University", "Inc", "In", "Dr", "of", "and", "the"
+and three parts of names that stand in small letters."""
 
 # What a listed name is.
 NAME, KEEP = 1, 2
@@ -40,16 +43,13 @@ _MULTIPLIER, _DROPPED = 2654435761, 15
 _BACK, _AHEAD = 4, 6
 """Capitalised words that belong to an institution before and behind its head word, at most."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Numbers = Sequence[int]
-
 
 def slot_of(node: int, word: int, mask: int) -> int:
     """Return where the step from a node of the tree of names by a word is looked for first."""
     return ((node << WORD_BITS | word) * _MULTIPLIER >> _DROPPED) & mask
 
 
-def build(jit: Callable[[Function], Function]) -> Callable[..., int]:
+def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
     """Return `mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone) -> names found`.
 
     It judges the words from `start` to `size`, one field of a document, and writes into `gone`, which is all 0.
@@ -106,7 +106,9 @@ def build(jit: Callable[[Function], Function]) -> Callable[..., int]:
             if not near or not looks[k] & CAPITAL:
                 break
             if looks[k] & LETTER:
-                behind = k + 1 < size and (gaps[k + 1] == DOT or gaps[k + 1] == TIGHT or (given and gaps[k + 1] == SPACE))
+                behind = k + 1 < size and (
+                    gaps[k + 1] == DOT or gaps[k + 1] == TIGHT or (given and gaps[k + 1] == SPACE)
+                )
                 if not behind:
                     break
             elif classes[words[k]] & GIVEN and not looks[k] & CAPITALS:
@@ -119,9 +121,9 @@ def build(jit: Callable[[Function], Function]) -> Callable[..., int]:
             return k
         if k > first:  # given names, initials: a family name must follow
             joined = k < size and (gaps[k] == SPACE or (looks[k - 1] & LETTER and gaps[k] <= DOT))
-            if joined and could_be_surname(words, looks, gaps, k, size, classes, steps, nexts, needs, kinds):
-                if given or title or classes[words[k]] & SURNAME:
-                    return k + 1
+            known = given or title or (joined and classes[words[k]] & SURNAME)
+            if joined and known and could_be_surname(words, looks, gaps, k, size, classes, steps, nexts, needs, kinds):
+                return k + 1
             if given > 1 and not looks[k - 1] & LETTER:
                 return k
             return i
@@ -164,7 +166,7 @@ def build(jit: Callable[[Function], Function]) -> Callable[..., int]:
 
     @jit
     def beside(gaps, i, step, start, size, gone):  # type: ignore[no-untyped-def]
-        """Return the next word that is left, going by `step` from i, if only names and no signs stand between; or -1."""
+        """Return the next word left, going by `step` from i, if no signs and only names stand between; or -1."""
         while True:
             if step < 0 and (i == start or (gaps[i] != SPACE and gaps[i] != TIGHT and gaps[i] != APOSTROPHE)):
                 return -1

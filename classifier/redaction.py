@@ -51,7 +51,7 @@ from classifier.namerules import (
 )
 
 NAME_LISTS = ("countries", "regions", "cities", "institutions", "people")
-_CONTENT = "content"
+CONTENT_LIST = "content"
 _CLASS_LISTS = {"given": GIVEN, "surnames": SURNAME}
 _CLASSES = {
     HEAD | STRONG: "university universities institute institutes academy polytechnic college ministry",
@@ -122,17 +122,16 @@ def lexicon() -> Lexicon:
             number(word, its)
     tree: dict[tuple[int, int], int] = {}
     needs, kinds = [ANY], [0]
-    for name in (*NAME_LISTS, _CONTENT):
-        kind = KEEP if name == _CONTENT else NAME
+    for name in (*NAME_LISTS, CONTENT_LIST):
+        kind = KEEP if name == CONTENT_LIST else NAME
         for entry in read_list(folder, name):
-            node, before = 0, ""
-            words = _WORD.findall(entry)
-            number(words[0], STARTS)
-            for word in words:
-                step = node, number(word)
+            node, before = 0, 0
+            for match in _WORD.finditer(entry):
+                word = match[0]
+                step = node, number(word, 0 if node else STARTS)
                 node = tree.setdefault(step, len(kinds))
-                need = _need(word, before)
-                before = word
+                need = _need(word, entry[before : match.start()])
+                before = match.end()
                 if node == len(kinds):
                     needs.append(need)
                     kinds.append(0)
@@ -224,9 +223,9 @@ def _end(text: str, start: int, end: int, dotted: bool) -> int:
     return end
 
 
-def _need(word: str, before: str) -> int:
-    """Return how a word of a listed name must look in a text, given the one before it."""
-    if len(word) == len(before) == 1 and word.isupper():
+def _need(word: str, between: str) -> int:
+    """Return how a word of a listed name must look in a text, given what stands between it and the one before."""
+    if len(word) == 1 and word.isupper() and between == ".":
         return CAPITALISED | ADDED  # "U.S."
     if len(word) > 1 and word.upper() == word and not word.isdigit():
         return ALL_CAPITALS

@@ -58,7 +58,9 @@ class Tokens:
         return ids, [0] * (len(title) + 2) + [1] * (len(abstract) + 1)
 
     def _pieces(self, text: str) -> list[int]:
-        whole = redact(clean(text)).encode("utf-8", "replace").decode()  # half a surrogate pair is no text for a tokenizer
+        whole = (
+            redact(clean(text)).encode("utf-8", "replace").decode()
+        )  # half a surrogate pair is no text for a tokenizer
         ids: list[int] = self._tokenizer.encode(whole, add_special_tokens=False).ids
         return ids
 

@@ -156,7 +156,9 @@ def cases_command(model: str, folder: Path, update: bool) -> None:
 @data.command("swap")
 @click.argument("dump", type=_PATH)
 @click.option("--model", default=assets.DEFAULT, show_default=True, metavar="fast|careful|DIR", help="Which model.")
-@click.option("--names", default=2, show_default=True, type=click.IntRange(min=1), help="Names a kind, place and record.")
+@click.option(
+    "--names", default=2, show_default=True, type=click.IntRange(min=1), help="Names a kind, place and record."
+)
 @click.option("--seed", default=0, show_default=True, help="Draws other names.")
 @click.option("-o", "--output", type=_PATH, help="Write the counts to this JSON file.")
 def swap_command(dump: Path, model: str, names: int, seed: int, output: Path | None) -> None:

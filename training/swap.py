@@ -26,8 +26,29 @@ _BATCH = 512
 
 # Between two words in small letters, and not behind an article, which a name would take with it.
 _SEAM = re.compile(r"(?<=[a-z]) (?=[a-z]{2,} )")
-_ARTICLE = re.compile(r"\b(?:a|an|the)$")
-_SYLLABLES = "bra cel dor fen gal hul jor kez lum mav nor pel quo ros sev tul vex wim yor zan".split()
+_ARTICLE = re.compile(r"\b(?:a|an|the)$", re.I)
+_SYLLABLES = [
+    "bra",
+    "cel",
+    "dor",
+    "fen",
+    "gal",
+    "hul",
+    "jor",
+    "kez",
+    "lum",
+    "mav",
+    "nor",
+    "pel",
+    "quo",
+    "ros",
+    "sev",
+    "tul",
+    "vex",
+    "wim",
+    "yor",
+    "zan",
+]
 _MADE_UP = {
     "person": "{a} {b}",
     "city": "{a}",
@@ -90,14 +111,21 @@ def swap_names(model: Model, records: Sequence[Record], names_each: int, seed: i
         }
         for (kind, place), tally in sorted(tallies.items(), key=lambda item: (item[0][0], PLACES.index(item[0][1])))
     ]
-    return {"model": model.id, "digest": model.digest, "records": len(records), "seed": seed, "rows": rows, "failed": failed}
+    return {
+        "model": model.id,
+        "digest": model.digest,
+        "records": len(records),
+        "seed": seed,
+        "rows": rows,
+        "failed": failed,
+    }
 
 
 def swap_table(report: dict[str, Any]) -> str:
     """Return the report as a plain-text table."""
-    lines = [f"{'':36}{'place':22}{'names':>7}{'swaps':>9}{'changed decisions':>19}{'largest change':>16}"]
+    lines = [f"{'':44}{'place':22}{'names':>7}{'swaps':>9}{'changed decisions':>19}{'largest change':>16}"]
     lines += [
-        f"{row['kind']:36}{row['place']:22}{row['names']:7,}{row['swaps']:9,}{row['changed_decisions']:19,}"
+        f"{row['kind']:44}{row['place']:22}{row['names']:7,}{row['swaps']:9,}{row['changed_decisions']:19,}"
         f"{row['largest_change']:16.6f}"
         for row in report["rows"]
     ]
@@ -123,7 +151,8 @@ def name_kinds(chance: random.Random) -> dict[str, list[str]]:
     for file, kind in _LISTED.items():
         names = read_list(folder, file)
         kinds[f"listed {kind}"] = names
-        kinds[f"listed {kind}, in capitals"] = [name.upper() for name in names]
+        # A Turkish dotless i has the capital of another letter.
+        kinds[f"listed {kind}, in capitals"] = [name.upper() for name in names if name.upper().lower() == name.lower()]
     given = read_list(folder, "given")
     surnames = [name for name in read_list(folder, "surnames") if name not in set(given)]
     kinds["listed person"] = [f"{first} {chance.choice(surnames)}" for first in given]
