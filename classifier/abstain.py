@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from classifier.cleaning import clean
 from classifier.features import Int64Array
+from classifier.redaction import redact
 
 FEWEST_WORDS = 8
 ODD = 0.14
@@ -54,18 +55,19 @@ _ENGLISH, *_OTHERS = (
 
 
 def to_look_at(known: Int64Array, sizes: Int64Array) -> npt.NDArray[np.bool_]:
-    """Tell which texts `reason` must see: array (documents,), from their known n-grams and bytes."""
+    """Tell which texts `reason` must see, and some more: array (documents,), from their known n-grams and bytes."""
     result: npt.NDArray[np.bool_] = (known < ODD * sizes) | (known <= _MOST_IN_FEW_WORDS)
     return result
 
 
-def reason(document: tuple[str, str], known: int, size: int, *, found: bool) -> str | None:
+def reason(document: tuple[str, str], known: int, *, found: bool) -> str | None:
     """Return why there is no decision on a (title, abstract) pair, or None where there is one.
 
-    `known`: its known n-grams; `size`: its bytes; `found`: whether some tag is flagged or under review.
+    `known`: its known n-grams; `found`: whether some tag is flagged or under review. Names in the text change nothing.
     """
-    text = clean("\n".join(document)[:_LOOKED_AT])
-    if known < ODD * size and not _is_english(text, known / size):
+    text = " ".join(" ".join(redact(clean(field)) for field in document).split())
+    size = len(text.encode("utf-8", "replace"))
+    if known < ODD * size and not _is_english(text[:_LOOKED_AT], known / size):
         return NOT_ENGLISH
     if found:
         return None

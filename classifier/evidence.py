@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from classifier.cleaning import Cleaned, clean_with_map
 from classifier.features import extract, fold
+from classifier.redaction import names_in
 from classifier.results import TAGS
 from classifier.scoring import FloatArray
 
@@ -199,7 +200,7 @@ def ngram_names(title: str, abstract: str) -> list[str]:
 
 
 def _words(field: str, text: str) -> Words:
-    """Find the words of a field as `features` does, with their places in the cleaned text."""
+    """Find the words of a field as `features` does, names left out, with their places in the cleaned text."""
     cleaned = clean_with_map(text)
     folded = fold(cleaned.text).decode("utf-8", "replace")
     spans = [match.span() for match in _WORD.finditer(folded)]
@@ -207,4 +208,16 @@ def _words(field: str, text: str) -> Words:
     if len(folded) != len(cleaned.text):  # a capital that is two characters when lower-cased
         place = [i for i, letter in enumerate(cleaned.text) for _ in letter.lower()]
         spans = [(place[start], place[end - 1] + 1) for start, end in spans]
-    return Words(field, text, cleaned, spans, names)
+    kept = _outside(spans, names_in(cleaned.text))
+    return Words(field, text, cleaned, [spans[i] for i in kept], [names[i] for i in kept])
+
+
+def _outside(spans: list[tuple[int, int]], cuts: list[tuple[int, int]]) -> list[int]:
+    """Return which spans no cut touches; both are in order."""
+    kept, cut = [], 0
+    for i, (start, end) in enumerate(spans):
+        while cut < len(cuts) and cuts[cut][1] <= start:
+            cut += 1
+        if cut == len(cuts) or end <= cuts[cut][0]:
+            kept.append(i)
+    return kept

@@ -266,8 +266,7 @@ class Model:
         told: dict[int, tuple[str, ...]] = {}
         odd = np.flatnonzero(abstain.to_look_at(scored.known, scored.sizes)).tolist()
         for row, document in zip(odd, texts(odd), strict=True):
-            known, size = int(scored.known[row]), int(scored.sizes[row])
-            if reason := abstain.reason(document, known, size, found=bool(found[row])):
+            if reason := abstain.reason(document, int(scored.known[row]), found=bool(found[row])):
                 told[row] = (reason,)
                 decision[row], found[row] = _ABSTAIN, False
         rows = np.flatnonzero(found).tolist()

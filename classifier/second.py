@@ -16,6 +16,7 @@ import numpy.typing as npt
 from classifier.cleaning import clean
 from classifier.errors import ModelError
 from classifier.modelfolder import ENCODER, TOKENIZER
+from classifier.redaction import redact
 from classifier.results import ROLES, TAGS
 from classifier.scoring import FloatArray, probabilities
 
@@ -57,7 +58,8 @@ class Tokens:
         return ids, [0] * (len(title) + 2) + [1] * (len(abstract) + 1)
 
     def _pieces(self, text: str) -> list[int]:
-        whole = clean(text).encode("utf-8", "replace").decode()  # half a surrogate pair is no text for a tokenizer
+        # Half a surrogate pair is no text for a tokenizer.
+        whole = redact(clean(text)).encode("utf-8", "replace").decode()
         ids: list[int] = self._tokenizer.encode(whole, add_special_tokens=False).ids
         return ids
 
