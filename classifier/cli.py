@@ -35,6 +35,7 @@ _ELSEWHERE = {
     "serve": ("service.cli", "serve", "Answer over HTTP on this machine."),
 }
 _SHOWN_REFUSALS = 20
+_PROGRESS_SECONDS = 0.5  # between two lines about how far a run is
 
 
 class _Commands(click.Group):
@@ -322,7 +323,7 @@ class _Progress:
 
     def __call__(self, summary: Summary) -> None:
         now = time.perf_counter()
-        if not sys.stderr.isatty() or now - self._last < 0.5:
+        if not sys.stderr.isatty() or now - self._last < _PROGRESS_SECONDS:
             return
         self._last = now
         rate = (summary.rows - summary.resumed) / summary.seconds
