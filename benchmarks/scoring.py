@@ -1,9 +1,10 @@
 """Measure scoring: `python -m benchmarks.scoring [DUMP] [-o FIGURES.json]`.
 
-Compiled code on one and two threads, the array code, and scikit-learn's usual pipeline judge the same records, in
-turns, several times; the best time of each counts, and ratios hold where the machine does other things meanwhile.
-Texts that need no cleaning and texts that do are measured apart. Without a dump, texts are made by shuffling the
-words of the examples and test cases. Needs `dualuse[train]`.
+The fast model's compiled code on one and two threads, its array code, scikit-learn's usual pipeline and fastText judge
+the same records, in turns, several times; the best time of each counts, and ratios hold where the machine does other
+things meanwhile. Texts that need no cleaning and texts that do are measured apart. Without a dump, texts are made by
+shuffling the words of the examples and test cases. Needs `dualuse[train]`; fastText, which is left out where it is not
+installed, comes with `dualuse[benchmarks]`.
 """
 
 import csv
@@ -11,6 +12,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +32,14 @@ from classifier.results import TAGS
 
 ROOT = Path(__file__).parent.parent
 ROWS = 2048  # a batch, as the engine makes them
-SLOW = 2000  # records for what is some dozen times slower
+SLOW = 1000  # records for what is some dozen times slower
+
+PAIRS = [
+    ("1 thread", "numpy"),
+    ("1 thread", "scikit-learn"),
+    ("2 threads", "scikit-learn"),
+    ("1 thread", "fastText"),
+]
 
 Documents = list[tuple[str, str]]
 
@@ -46,13 +55,14 @@ def main(dump: str | None, output: Path | None, records: int, rounds: int) -> No
     plain = [document for document in documents if is_plain(document)][:records]
     other = [document for document in documents if not is_plain(document)][:records]
     figures: dict[str, Any] = {"cold_start_seconds": cold_starts()}
-    model = load()
+    model = load("fast")
     if not model.prepare():
         raise click.ClickException("There is no compiled code to measure: is numba installed?")
     pipeline = fit_pipeline(documents[:3000], model)
+    fasttext = fit_fasttext(documents[:3000], model)
     for kind, chosen in (("plain", plain), ("to be cleaned", other), ("as they come", documents[:records])):
         if chosen:
-            figures[kind] = measure(chosen, model, pipeline, rounds)
+            figures[kind] = measure(chosen, model, pipeline, fasttext, rounds)
             show(kind, figures[kind])
     for name, seconds in figures["cold_start_seconds"].items():
         click.echo(f"cold start, {name}: {seconds:.2f} s")
@@ -112,14 +122,36 @@ def fit_pipeline(documents: Documents, model: Model) -> Any:
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
 
-    targets = model.flags(model.probabilities(documents)).astype(np.int64)
-    targets[: len(TAGS)], targets[len(TAGS) : 2 * len(TAGS)] = np.eye(len(TAGS)), 0
+    targets = labels(documents, model)
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=len(model.ngrams))
     pipeline = make_pipeline(vectorizer, OneVsRestClassifier(LogisticRegression(solver="liblinear")))
     return pipeline.fit([f"{title}\n{abstract}" for title, abstract in documents], targets)
 
 
-def measure(documents: Documents, model: Model, pipeline: Any, rounds: int) -> dict[str, float]:
+def labels(documents: Documents, model: Model) -> Any:
+    """Return the model's flags as an array of 0 and 1, with a few of each kind for every tag."""
+    targets = model.flags(model.probabilities(documents)).astype(np.int64)
+    targets[: len(TAGS)], targets[len(TAGS) : 2 * len(TAGS)] = np.eye(len(TAGS)), 0
+    return targets
+
+
+def fit_fasttext(documents: Documents, model: Model) -> Any:
+    """Fit fastText on the same labels, with words and word pairs, or return None where it is not installed."""
+    try:
+        import fasttext
+    except ModuleNotFoundError:
+        click.echo("fastText is not installed: pip install 'dualuse[benchmarks]'")
+        return None
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        for document, flags in zip(documents, labels(documents, model), strict=True):
+            marks = " ".join(f"__label__{tag}" for tag, flag in zip(TAGS, flags, strict=True) if flag)
+            file.write(f"{marks or '__label__none'} {' '.join(' '.join(document).split())}\n")
+        file.flush()
+        settings = {"wordNgrams": 2, "bucket": 1 << 18, "loss": "ova", "thread": 2, "verbose": 0}
+        return fasttext.train_supervised(file.name, **settings)
+
+
+def measure(documents: Documents, model: Model, pipeline: Any, fasttext: Any, rounds: int) -> dict[str, float]:
     """Return texts per second of each way of scoring the same records, and the ratios between them."""
     batches = [
         tuple(pa.array([document[side] for document in documents[at : at + ROWS]], pa.string()) for side in (0, 1))
@@ -148,6 +180,10 @@ def measure(documents: Documents, model: Model, pipeline: Any, rounds: int) -> d
         "numpy": (array_code, len(few)),
         "scikit-learn": (lambda: pipeline.predict_proba(joined), len(few)),
     }
+    if fasttext is not None:
+        lines = [" ".join(text.split()) + "\n" for text in joined]
+        # The bindings beneath `predict`, whose arrays fail with today's numpy.
+        ways["fastText"] = (lambda: [fasttext.f.predict(line, -1, 0.0, "strict") for line in lines], len(few))
     best = dict.fromkeys(ways, float("inf"))
     processor = float("inf")
     for _ in range(rounds):
@@ -158,15 +194,14 @@ def measure(documents: Documents, model: Model, pipeline: Any, rounds: int) -> d
             if name == "kernel, 1 thread":
                 processor = min(processor, time.process_time() - used)
     rates = {name: count / best[name] for name, (_, count) in ways.items()}
+    ratios = {f"{fast} : {slow}": rates[f"kernel, {fast}"] / rates[slow] for fast, slow in PAIRS if slow in rates}
     return {
         "records": len(documents),
         "characters": sum(len(title) + len(abstract) for title, abstract in documents) / len(documents),
         **rates,
         "processor microseconds a text": 1e6 * processor / len(documents),
         "2 threads : 1": rates["kernel, 2 threads"] / rates["kernel, 1 thread"],
-        "1 thread : numpy": rates["kernel, 1 thread"] / rates["numpy"],
-        "1 thread : scikit-learn": rates["kernel, 1 thread"] / rates["scikit-learn"],
-        "2 threads : scikit-learn": rates["kernel, 2 threads"] / rates["scikit-learn"],
+        **ratios,
     }
 
 
@@ -179,8 +214,8 @@ def show(kind: str, figures: dict[str, float]) -> None:
 
 def cold_starts() -> dict[str, float]:
     """Return the seconds from nothing to a judged text, and to loaded compiled code, each in a new process."""
-    one = [sys.executable, "-m", "classifier.cli", "classify", "--text", "Swarms of quadrotors plan paths."]
-    ready = [sys.executable, "-c", "from classifier import load; load().prepare()"]
+    one = [sys.executable, "-m", "classifier.cli", "classify", "--model", "fast", "--text", "Swarms of drones."]
+    ready = [sys.executable, "-c", "from classifier import load; load('fast').prepare()"]
     seconds = {}
     for name, command in (("one text", one), ("compiled code ready", ready)):
         times = []

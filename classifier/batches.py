@@ -122,9 +122,10 @@ def _as_records(*columns: Iterable[Any]) -> "pa.RecordBatch":
     import pyarrow as pa
 
     schema = _schema()
-    return pa.RecordBatch.from_arrays(
-        [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema
-    )
+    # The C library gives the memory of one batch to the next; Arrow's own pool gives it back and asks anew, by pages.
+    pool = pa.system_memory_pool()
+    arrays = [pa.array(values, kind, memory_pool=pool) for values, kind in zip(columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def read_batches(
@@ -254,7 +255,7 @@ def _read_lines(rows: int, stream: Any, subject: str, columns: Columns) -> Itera
                             and not title.isspace()
                             and not abstract.isspace()
                             and id.strip() == id
-                            and _is_shallow(value, line)
+                            and line.count(b"{") + line.count(b"[") < _MAX_BRACES
                         ):
                             own = best[0] == "id" or value.get("id", id) == id
                             taken.append((place, id, title, abstract, line, names if own else None))
@@ -272,13 +273,6 @@ def _read_lines(rows: int, stream: Any, subject: str, columns: Columns) -> Itera
     if gathering.taken or gathering.refusals:
         yield gathering.batch()
     chosen.check(subject)
-
-
-def _is_shallow(value: dict[str, Any], line: bytes) -> bool:
-    """Tell whether an object can be written back, which goes less deep than reading does."""
-    if list in map(type, value.values()) or dict in map(type, value.values()):
-        return line.count(b"{") + line.count(b"[") < _MAX_BRACES
-    return True
 
 
 def _best_columns(names: Names, columns: Columns) -> Names:

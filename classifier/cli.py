@@ -46,6 +46,7 @@ _ELSEWHERE = {
     "compare": ("classifier.compare", "compare", "Tell which decisions another model changes."),
 }
 _SHOWN_REFUSALS = 20
+_PROGRESS_SECONDS = 0.5  # between two lines about how far a run is
 _STYLES: dict[str, dict[str, Any]] = {"flag": {"fg": "yellow", "bold": True}, "review": {"fg": "cyan"}}
 
 
@@ -370,7 +371,7 @@ class _Progress:
 
     def __call__(self, summary: Summary) -> None:
         now = time.perf_counter()
-        if not sys.stderr.isatty() or now - self._last < 0.5:
+        if not sys.stderr.isatty() or now - self._last < _PROGRESS_SECONDS:
             return
         self._last = now
         rate = (summary.rows - summary.resumed) / summary.seconds

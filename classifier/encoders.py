@@ -7,7 +7,7 @@ columns do not collide with ours is not written anew: the result is spliced onto
 
 import gzip
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ KEEP = ("all", "id", "none")
 GROUP = "duplicate_group"
 """Column of `--mark-duplicates`; a source's own of that name gives way even where it is not asked for."""
 
-_OURS = frozenset(("id", *RESULT_COLUMNS, GROUP))
+OURS = frozenset(("id", *RESULT_COLUMNS, GROUP))
+"""Names of output columns that no source column goes out by."""
 
 
 class Encoder(ABC):
@@ -133,7 +134,7 @@ class JsonLines(Encoder):
         if names is None:
             return _ANEW
         has_id = "id" in names
-        collides = not _OURS.isdisjoint(name for name in names if name != "id") or (has_id and not self._own_id)
+        collides = not OURS.isdisjoint(name for name in names if name != "id") or (has_id and not self._own_id)
         return _ANEW if collides else _OWN_ID if has_id else _NO_ID
 
     def _anew(self, rows: list[dict[str, Any]], first: int) -> bytes:
@@ -203,9 +204,13 @@ class Parquet(Encoder):
 
     def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> "pa.RecordBatch":
         """Join the source's columns and the result's into one batch."""
-        return join_columns(self._source(batch, first), results)
+        return join_columns(self.source_columns(batch, first), results)
 
-    def _source(self, batch: Batch, first: int) -> dict[str, Any]:
+    def source_columns(self, batch: Batch, first: int) -> dict[str, Any]:
+        """Return the source's columns of one batch as settled: one that it lacks is filled with nulls.
+
+        Raises DualuseError for a column that is new, or a value that does not fit.
+        """
         if self._keep == "none":
             return {}
         columns = {"id": batch.records.column("id")}
@@ -288,12 +293,16 @@ def output_row(id: str, source: Mapping[str, Any], result: Mapping[str, Any], ow
     return row | dict(result)
 
 
-def free_name(name: str, source: Iterable[str]) -> str:
-    """Return the name under which a source column goes out, beside the source's others."""
-    if name not in _OURS:
+def free_name(name: str, source: Iterable[str], ours: Container[str] = OURS, key: Callable[[str], str] = str) -> str:
+    """Return the name under which a source column goes out, beside the source's others.
+
+    `key` is what two names are compared by: `str.casefold` where `ID` and `id` cannot stand side by side.
+    """
+    if key(name) not in ours:
         return name
+    others = set(map(key, source))
     name = f"source_{name}"
-    while name in source:
+    while key(name) in others:
         name = f"source_{name}"
     return name
 

@@ -24,7 +24,7 @@ import orjson
 from classifier.errors import DualuseError, ResumeError
 from classifier.parquetjoin import Part
 from classifier.segments import Convert, Shape
-from classifier.writers import DiskFile, replacing, sync_folder
+from classifier.writers import DiskFile, cannot_write, replacing, sync_folder
 
 _WAITING = 8  # pieces that may wait to be written
 
@@ -72,13 +72,11 @@ class Partial:
                 self._clear()
             self._check_identity(identity)
             self._is_ours = True
-            self._journal = DiskFile(self._path("journal"), "ab", target)
+            self._journal = DiskFile(self._path("journal"), "ab", target, self.folder)
             self._recover()
         except OSError as error:
             self.close()
-            raise DualuseError(
-                f"{target} cannot be written: {error.strerror}. Check its folder, rights and room, or choose another."
-            ) from error
+            raise cannot_write(target, error) from error
         except BaseException:
             self.close()
             raise
@@ -113,9 +111,9 @@ class Partial:
 
         The refused rows go to `rejects`, which is removed where none were refused.
         """
-        self._wait()
+        self.wait()
         self.append(shape.tail(self.parts))
-        self._wait()
+        self.wait()
         self._data.flush()
         os.fsync(self._data.fileno())
         if rejects is not None:
@@ -137,7 +135,10 @@ class Partial:
 
     def _converted(self, convert: Convert) -> tuple[Path, str]:
         path = self._path("whole")
-        with self._path("data").open("rb") as lines, io.BufferedWriter(DiskFile(path, "wb", self._target)) as sink:
+        with (
+            self._path("data").open("rb") as lines,
+            io.BufferedWriter(DiskFile(path, "wb", self._target, self.folder)) as sink,
+        ):
             convert(lines, sink)
             sink.flush()
             os.fsync(sink.fileno())
@@ -221,8 +222,8 @@ class Partial:
         if finished and not self._path("data").exists():
             self.finished = finished
             return
-        self._data = io.BufferedWriter(DiskFile(self._path("data"), "ab", self._target), 1 << 20)
-        self._rejects = DiskFile(self._path("rejects"), "ab", self._target)
+        self._data = io.BufferedWriter(DiskFile(self._path("data"), "ab", self._target, self.folder), 1 << 20)
+        self._rejects = DiskFile(self._path("rejects"), "ab", self._target, self.folder)
         self._journal.truncate(noted)
         with self._path("data").open("rb") as data:
             left = self.state.bytes
@@ -246,11 +247,15 @@ class Partial:
             return  # what follows a piece that could not be written must not be noted as done
         try:
             task(*arguments)
+        except OSError as error:  # a disk may say only when it is flushed that it is full
+            self._broken = True
+            raise cannot_write(self._target, error, self.folder) from error
         except BaseException:
             self._broken = True
             raise
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait until all is written, and every ended segment noted."""
         while self._pieces:
             self._pieces.pop(0).result()
 
@@ -316,6 +321,7 @@ class Direct:
     def commit(self, state: State, rejects: bytes, left: Any, footer: bytes, report: bytes = b"") -> None:
         """End a segment."""
         self.append(left)
+        self.state = state
         self._parts.append(Part(footer, self._part_start))
         self._part_start = self._written
         if rejects and self._rejects_path is not None:
@@ -325,6 +331,9 @@ class Direct:
     def later(self, task: Callable[..., None], *arguments: Any) -> None:
         """Do something now."""
         task(*arguments)
+
+    def wait(self) -> None:
+        """Have nothing to wait for."""
 
     def finish(self, shape: Shape) -> None:
         """Write the last bytes."""

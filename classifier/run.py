@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,7 +22,7 @@ from classifier.batches import BATCH_ROWS, Batch, count_rows, empty_batch, read_
 from classifier.compression import compression_of
 from classifier.duplicates import DuplicateGroups, Fingerprints, fingerprint
 from classifier.encoders import GROUP, KEEP, open_encoder
-from classifier.engine import in_order, is_own_id, judge_batch
+from classifier.engine import in_order, is_own_id, judge_batch, look_ahead
 from classifier.errors import DualuseError, InputError
 from classifier.model import Model
 from classifier.partial import Direct, Partial, State, Store, partial_folder
@@ -32,6 +31,7 @@ from classifier.reading import Reading
 from classifier.records import BY_ALIAS, Columns, Refusal
 from classifier.report import Report
 from classifier.results import count_zones
+from classifier.room import check_room
 from classifier.runrecord import (
     FORMAT,
     FileDigest,
@@ -43,12 +43,12 @@ from classifier.runrecord import (
     source_files,
 )
 from classifier.segments import Parquet, Shape, Text, Workbook
-from classifier.writers import BLOCK_ROWS, open_sink, output_format, replacing
+from classifier.writers import open_sink, output_format, replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SEGMENT_ROWS = 50_000
+SEGMENT_ROWS = 50_000  # that may have to be scored again after a kill; half as many are brought to disk at a time
 _LARGE = 10_000_000  # bytes of a source for which the compiled code is loaded before the first batch
 _SEGMENT_BYTES = 256 * 1024 * 1024  # a segment of long texts ends earlier
 
@@ -203,6 +203,7 @@ class _Job:
         if self._bytes > _LARGE:
             model.prepare()
         self._total = 0  # rows of the source, where they are counted beforehand
+        self._piece_rows = max(1, options.segment_rows // 2)  # so that the next is scored while one goes to disk
         self._encoder = open_encoder(output.format, output.compression, options.keep, is_own_id(options.columns))
 
     def to_stream(self, store: Direct) -> Summary:
@@ -222,6 +223,7 @@ class _Job:
             self._summary.finished_before = True
             self._summary.scored, self._summary.refused = record["scored"], record["refused"]
             return self._summary
+        self._check_room(target, restart)
         # What comes through a pipe cannot be read again, so it is begun again.
         with ExitStack() as stack:
             store = stack.enter_context(closing(Partial(target, identity, restart=restart or not self._files)))
@@ -241,6 +243,12 @@ class _Job:
             self._summary.seconds = time.perf_counter() - self._started
             store.remove()
         return self._summary
+
+    def _check_room(self, target: Path, restart: bool) -> None:
+        done = partial_folder(target) / "data"
+        size = done.stat().st_size if done.exists() and not restart else 0
+        share = 1 / (self._options.shard or (1, 1))[1] if self._options.keep == "all" else 0.0
+        check_room(self._files, target, self._output.format, share=share, done=size)
 
     def _identity(self, rejects: Path | None) -> dict[str, Any]:
         options = asdict(self._options)
@@ -264,7 +272,7 @@ class _Job:
         todo = self._missing(batches, store.state.rows)
         rejects: list[bytes] = []
         rows = size = 0  # of this segment
-        judged = in_order(todo, self._judge, options.threads)
+        judged = in_order(self._within_a_segment(todo, store), self._judge, options.threads)
         with closing(judged):
             for (batch, _), (found, prints) in judged:
                 results = self._mark(batch, found, prints)
@@ -281,7 +289,7 @@ class _Job:
                     self._report.add(ids, titles, abstracts, results)
                 if digest is not None:
                     store.later(digest.advance, self._reading.bytes)
-                if rows >= options.segment_rows or size >= _SEGMENT_BYTES:
+                if rows >= self._piece_rows or size >= _SEGMENT_BYTES:
                     self._commit(store, rejects, shape)
                     rejects, rows, size = [], 0, 0
         if options.max_refused:
@@ -291,6 +299,19 @@ class _Job:
                 shape.add(self._encoder.encode(*self._nothing(), 1))
             self._commit(store, rejects, shape)
         return shape
+
+    def _within_a_segment(
+        self, todo: Iterator[tuple[Batch, bool]], store: Store
+    ) -> Iterator[tuple[Batch, bool] | None]:
+        """Hold back what is to be judged until no more than a segment of it could be lost by a kill."""
+        handed = store.state.rows
+        for batch, is_new in todo:
+            if is_new:
+                handed += batch.rows
+                if handed > store.state.rows + self._options.segment_rows:
+                    yield None  # what was handed out is brought as far as the store
+                    store.wait()
+            yield batch, is_new
 
     def _commit(self, store: Store, rejects: list[bytes], shape: Shape) -> None:
         report = self._report.dump() if self._report and self._files else b""
@@ -337,16 +358,14 @@ class _Job:
         )
 
     def _batch_rows(self) -> int:
-        return min(BATCH_ROWS, self._options.segment_rows)
+        return min(BATCH_ROWS, self._piece_rows)
 
     def _settled(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Settle the output's columns by the first rows of the source, even where those are another shard's."""
-        first: list[Batch] = []
         if self._output.format != "jsonl":
-            while sum(batch.records.num_rows for batch in first) < BLOCK_ROWS and (batch := next(batches, None)):
-                first.append(batch)
-        self._encoder.settle(first, self._nothing()[1].schema)
-        return chain(first, batches)
+            first, batches = look_ahead(batches)
+            self._encoder.settle(first, self._nothing()[1].schema)
+        return batches
 
     def _nothing(self) -> "tuple[Batch, pa.RecordBatch]":
         import pyarrow as pa

@@ -8,7 +8,7 @@ belongs to `__main__` to the workers by value, and each task would load the mode
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import click
 import pyarrow as pa
 
+from classifier.encoders import KEEP, OURS, free_name
 from classifier.errors import DualuseError, InputError, ModelError
 from classifier.model import Model, load
 from classifier.records import Columns, Record, Refusal, find_columns, known_names, show_names, to_record
@@ -33,6 +34,7 @@ try:
         DecimalType,
         FractionalType,
         IntegralType,
+        NullType,
         StringType,
         StructField,
         StructType,
@@ -40,13 +42,12 @@ try:
 except ModuleNotFoundError as error:
     raise DualuseError(f"classifier.spark needs {error.name}: pip install 'dualuse[spark]'") from error
 
-KEEP = ("all", "id", "none")
 REFUSED = "refused"
 """Name of the column that says why a row was not judged; null where it was."""
 
 _ROWS = 2_048  # judged at a time, however big Spark's own batches are
 _CORRUPT = "spark.sql.columnNameOfCorruptRecord"
-_ID_TYPES = (StringType, BinaryType, IntegralType, FractionalType, DecimalType)  # of which an id can be made
+_ID_TYPES = (StringType, BinaryType, IntegralType, FractionalType, DecimalType, NullType)  # of which an id can be made
 _FORMATS = {"parquet": ("parquet",), "json": ("json", "jsonl", "ndjson"), "csv": ("csv", "tsv", "tab")}
 # Quotes as everybody else writes them, cells of several lines, and no row taken that has too few or too many cells.
 _CSV = {"header": "true", "quote": '"', "escape": '"', "multiLine": "true", "enforceSchema": "false"}
@@ -100,11 +101,12 @@ def classify_dataframe(
     nothing = pa.array([""], pa.string())
     results = loaded.judge_arrow(nothing, nothing, profile=profile).schema
     spark_results = from_arrow_schema(results)
-    ours = ("id", *results.names, REFUSED)
+    key = _name_key(df)
+    ours = OURS | {REFUSED}
 
-    number = row_number_column or _free_name("row", df.columns, df.columns, df)
+    number = row_number_column or free_name("row", df.columns, set(map(key, df.columns)), key)
     if number not in df.columns:
-        if any(_same(number, name, df) for name in (*df.columns, *ours)):
+        if key(number) in {*map(key, df.columns), *ours}:
             raise InputError(f"row_number_column={number!r} is taken by another column. Choose another name.")
         df = df.withColumn(number, sql.monotonically_increasing_id() + 1)
     elif not isinstance(df.schema[number].dataType, IntegralType):
@@ -121,7 +123,7 @@ def classify_dataframe(
     if own and not isinstance(df.schema[own].dataType, _ID_TYPES):
         own = None  # such as {"$oid": ...}: another column gives the id
     kept = {
-        field.name: StructField(_free_name(field.name, df.columns, ours, df), field.dataType, field.nullable)
+        field.name: StructField(free_name(field.name, df.columns, ours, key), field.dataType, field.nullable)
         for field in df.schema.fields
         if field.name != own
         and (keep == "all" or field.name == row_number_column)
@@ -177,19 +179,10 @@ def _column(name: str) -> Any:
     return sql.col(f"`{name.replace('`', '``')}`")
 
 
-def _same(name: str, other: str, df: DataFrame) -> bool:
+def _name_key(df: DataFrame) -> Callable[[str], str]:
     """Compare names as the session does: by default `ID` and `id` cannot stand side by side in a Spark table."""
-    if str(df.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true":
-        return name == other
-    return name.casefold() == other.casefold()
-
-
-def _free_name(name: str, names: Sequence[str], ours: Sequence[str], df: DataFrame) -> str:
-    if any(_same(name, taken, df) for taken in ours):
-        name = f"source_{name}"
-        while any(_same(name, taken, df) for taken in names):
-            name = f"source_{name}"
-    return name
+    by_case = str(df.sparkSession.conf.get("spark.sql.caseSensitive", "false")).lower() == "true"
+    return str if by_case else str.casefold
 
 
 def _find_folder(folder: Path | str | None) -> Path | None:
@@ -354,7 +347,8 @@ def main(
             raise InputError(f"The format of {source} cannot be told. Say --format ({', '.join(_FORMATS)}).")
         df = _read(spark, source, format_, schema, dict(_split(option) for option in options))
         if file_column:
-            if any(_same(file_column, name, df) for name in df.columns):
+            key = _name_key(df)
+            if key(file_column) in map(key, df.columns):
                 raise InputError(f"--file-column {file_column!r} is taken by a column of IN. Choose another name.")
             df = df.withColumn(file_column, sql.col("_metadata.file_path"))
         judged = classify_dataframe(df, **classify)

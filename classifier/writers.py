@@ -7,6 +7,7 @@ file (XLSX too), so these settle them over the first 5,000 rows and raise an err
 
 import base64
 import csv
+import errno
 import io
 import math
 import os
@@ -38,6 +39,7 @@ Row = dict[str, Any]
 OUTPUT_FORMATS = ("jsonl", "csv", "tsv", "parquet", "xlsx")
 BLOCK_ROWS = 5_000
 _PROBABILITIES = tuple(f"{tag}_probability" for tag in TAGS)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How our own lists read in a table cell; every other list is written as JSON.
 _SEPARATORS = {"tags": " ", "notes": "; "}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -98,24 +100,29 @@ def open_writer(target: str | Path, format: str | None = None) -> Iterator[Write
 class DiskFile(io.FileIO):
     """A file whose errors name the target and the mend, not the temporary name."""
 
-    def __init__(self, path: Path, mode: str, target: Path) -> None:
-        self._target = target
+    def __init__(self, path: Path, mode: str, target: Path, kept: Path | None = None) -> None:
+        """Open a file on the way to `target`; `kept` is where finished work stays when the disk is full."""
+        self._target, self._kept = target, kept
         try:
             super().__init__(path, mode)
         except OSError as error:
-            raise self._explain(error) from error
+            raise cannot_write(target, error, kept) from error
 
     def write(self, data: Any) -> int:
         """Write bytes, or raise DualuseError."""
         try:
             return super().write(data)
         except OSError as error:
-            raise self._explain(error) from error
+            raise cannot_write(self._target, error, self._kept) from error
 
-    def _explain(self, error: OSError) -> DualuseError:
-        return DualuseError(
-            f"{self._target} cannot be written: {error.strerror}. Check its folder, rights and room, or choose another."
-        )
+
+def cannot_write(target: Path, error: OSError, kept: Path | None = None) -> DualuseError:
+    """Say why a file cannot be written, and what to do; `kept` is where finished work stays."""
+    mend = "Check its folder, rights and room, or choose another."
+    if error.errno in _FULL:
+        again = f"run the same command again: it goes on from what is kept in {kept}" if kept else "try again"
+        mend = f"Make room on its disk and {again}."
+    return DualuseError(f"{target} cannot be written: {error.strerror}. {mend}")
 
 
 @contextmanager

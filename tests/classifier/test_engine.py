@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier import Model, Record, stream
+from classifier import DualuseError, Model, Record, stream
 from classifier.batches import Batch, count_rows, read_batches
 from classifier.encoders import JsonLines
 from classifier.engine import judge_batches
@@ -20,6 +20,7 @@ from classifier.parquetjoin import MAGIC, Part, joined_end, split
 from classifier.readers import read
 from classifier.records import Columns
 from classifier.results import RESULT_COLUMNS
+from classifier.run import classify_dump
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 cell = text | st.sampled_from(["", " ", "\u2003", "  Soil", "Näher"]) | st.none() | st.integers(-5, 10**18)
@@ -196,3 +197,41 @@ def test_order_and_numbers_do_not_depend_on_threads(tmp_path: Path, shipped: Mod
     table = pa.Table.from_batches(stream(path, shipped, rows=8, threads=threads))
     assert table["row"].to_pylist() == list(range(1, 301))
     assert table.equals(pa.Table.from_batches(stream(path, shipped, rows=300, threads=1)).combine_chunks())
+
+
+def test_a_stream_of_files_with_other_columns_has_one_schema_and_loses_nothing_silently(
+    tmp_path: Path, shipped: Model
+) -> None:
+    folder = tmp_path / "dump"
+    folder.mkdir()
+    pq.write_table(pa.table({"id": ["a"], "title": ["Soil"], "year": [2001], "tags": ["x"]}), folder / "1.parquet")
+    pq.write_table(pa.table({"title": ["Clay"], "id": ["b"]}), folder / "2.parquet")
+    pq.write_table(pa.table({"id": [7], "title": ["Sand"], "year": ["1999"]}), folder / "3.parquet")
+    source, out = str(folder / "[12].parquet"), tmp_path / "out.parquet"
+    table = pa.Table.from_batches(stream(source, shipped))
+    classify_dump(source, out, shipped)
+    assert table.drop_columns("row").equals(pq.read_table(out))
+    assert table["row"].to_pylist() == [1, 1]
+    assert table["year"].to_pylist() == [2001, None]
+    assert table["source_tags"].to_pylist() == ["x", None]
+    for source in (str(folder / "[13].parquet"), str(folder)):
+        table = pa.Table.from_batches(stream(source, shipped))
+        classify_dump(source, out, shipped, restart=True)
+        assert table.drop_columns("row").equals(pq.read_table(out))
+
+
+def test_a_stream_of_text_and_parquet_gives_every_record_as_json(tmp_path: Path, shipped: Model) -> None:
+    (tmp_path / "1.csv").write_text("id,title\na,Soil\n")
+    pq.write_table(pa.table({"id": ["b"], "title": ["Clay"], "year": [2001]}), tmp_path / "2.parquet")
+    table = pa.Table.from_batches(stream(tmp_path, shipped))
+    assert [orjson.loads(line) for line in table["source"].to_pylist()] == [
+        {"id": "a", "title": "Soil"},
+        {"id": "b", "title": "Clay", "year": 2001},
+    ]
+
+
+def test_parquet_whose_later_file_has_a_new_column_stops_a_stream_by_name(tmp_path: Path, shipped: Model) -> None:
+    pq.write_table(pa.table({"id": list(map(str, range(5_000))), "title": ["Soil"] * 5_000}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"id": ["b"], "title": ["Clay"], "year": [2001]}), tmp_path / "2.parquet")
+    with pytest.raises(DualuseError, match=r"Output row 5001, column 'year': is new"):
+        list(stream(tmp_path, shipped))

@@ -1,10 +1,12 @@
 """Runs of a dump: nothing lost, nothing twice, whatever happens on the way."""
 
+import errno
 import gzip
 import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,11 +149,10 @@ def done_rows(out: Path, count: int) -> int:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_killed_ten_times_and_taken_up_each_time_nothing_is_lost_and_little_done_twice(
+def test_killed_ten_times_and_taken_up_each_time_nothing_is_lost_and_a_segment_at_most_is_done_twice(
     tmp_path: Path, quick: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count, segment, batch = 30_000, 5_000, 100
-    on_the_way = (2 * 2 + 1) + 8  # batches: those that wait to be scored by two threads, and to be written
     source = make_dump(tmp_path / "in.jsonl", count, spoil=100)
     whole, out, log = tmp_path / f"whole.{kind}", tmp_path / f"out.{kind}", tmp_path / "log"
     monkeypatch.setattr("classifier.run.BATCH_ROWS", batch)
@@ -175,7 +176,7 @@ def test_killed_ten_times_and_taken_up_each_time_nothing_is_lost_and_little_done
         process.communicate(timeout=60)
         assert process.returncode in (0, -signal.SIGKILL)
         scored = sum(map(int, log.read_text().split())) if log.exists() else 0
-        assert scored - before <= done_rows(out, count) - done + segment + on_the_way * batch
+        assert scored - before <= done_rows(out, count) - done + segment
         before, done = scored, done_rows(out, count)
         if out.exists() and record_path(out).exists():
             break
@@ -306,7 +307,9 @@ def test_a_full_disk_is_told_leaves_the_old_file_and_the_run_can_go_on(tmp_path:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
     try:
-        with pytest.raises(DualuseError, match=rf"out\.{kind} cannot be written: File too large"):
+        with pytest.raises(
+            DualuseError, match=rf"out\.{kind} cannot .*too large\. Make room.*goes on from .*out\.{kind}\.partial"
+        ):
             classify_dump(source, out, quick, options())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -315,6 +318,45 @@ def test_a_full_disk_is_told_leaves_the_old_file_and_the_run_can_go_on(tmp_path:
     assert summary.rows == 4_000
     assert summary.resumed > 0
     assert not any(finding.problem for finding in verify_run(out))
+
+
+def test_a_disk_that_is_full_only_when_flushed_is_told_as_well(
+    tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source, out = make_dump(tmp_path / "in.jsonl", 2_000), tmp_path / "out.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", full)
+        with pytest.raises(DualuseError, match=r"No space left.*Make room.*goes on"):
+            classify_dump(source, out, quick, options())
+    assert classify_dump(source, out, quick, options()).rows == 2_000
+
+
+@pytest.mark.parametrize(
+    ("free", "kept", "kind", "works"),
+    [
+        (900_000, "id", "jsonl", False),
+        (1_100_000, "id", "jsonl", True),
+        (3_000_000, "all", "jsonl", False),
+        (3_000_000, "all", "jsonl.gz", True),
+        (3_000_000, "all", "parquet", True),
+    ],
+)
+def test_a_run_that_cannot_find_room_is_refused_before_it_begins(
+    tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch, free: int, kept: str, kind: str, works: bool
+) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / f"out.{kind}"
+    source.write_bytes((b'{"title": "' + b"Clay " * 1_000 + b'"}\n') * 1_000)
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    if works:
+        assert classify_dump(source, out, quick, options(keep=kept)).rows == 1_000
+        return
+    with pytest.raises(DualuseError, match=r"has room for .* MB, and at least [15]\.0 MB are needed.*--keep id"):
+        classify_dump(source, out, quick, options(keep=kept))
+    assert left(tmp_path) == ["in.jsonl"]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])

@@ -150,8 +150,9 @@ def test_columns_of_every_kind_are_kept_as_they_were(spark: SparkSession) -> Non
 
 def test_source_columns_with_our_names_are_renamed_even_where_only_capitals_differ(spark: SparkSession) -> None:
     df = spark.createDataFrame(
-        [(7, "seven", "Drones", "mine", "yes", "old", "older")],
-        "id BIGINT, doi STRING, title STRING, Model STRING, refused STRING, tags STRING, source_tags STRING",
+        [(7, "seven", "Drones", "mine", "yes", "old", "older", "same")],
+        "id BIGINT, doi STRING, title STRING, Model STRING, refused STRING, tags STRING, source_tags STRING, "
+        "Duplicate_Group STRING",
     )
     (row,) = classified(df)
     assert row["id"] == "7"
@@ -159,6 +160,7 @@ def test_source_columns_with_our_names_are_renamed_even_where_only_capitals_diff
     assert row["source_refused"] == "yes"
     assert row["source_source_tags"] == "old"
     assert row["source_tags"] == "older"
+    assert row["source_Duplicate_Group"] == "same"  # as the command line calls it, whether it marks duplicates or not
     assert row["model"] == load().id
     (row,) = classified(df, id_column="doi")
     assert (row["id"], row["source_id"]) == ("seven", 7)
