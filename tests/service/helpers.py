@@ -96,7 +96,7 @@ class Server:
         self.url = found[0]
         while True:  # until it answers
             try:
-                httpx2.get(f"{self.url}/health/ready").raise_for_status()
+                httpx2.get(f"{self.url}/health/ready", timeout=PATIENCE).raise_for_status()
                 return
             except httpx2.HTTPError:
                 assert self.process.poll() is None, self.process.stdout.read()
