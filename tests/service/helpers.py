@@ -28,12 +28,15 @@ ROWS = [
 ]
 """Four rows: one is refused, one would be a formula in a sheet."""
 
+PATIENCE = 120
+"""Seconds after which something is taken to hang; a machine with other work to do is slow."""
+
 JSONL = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
 
 
 def finish(client: Any, location: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """Ask for a job until it is finished; return its status."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         answer = client.get(location, headers=headers)
         assert answer.status_code == 200, answer.text
@@ -46,7 +49,7 @@ def finish(client: Any, location: str, headers: dict[str, str] | None = None) ->
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -74,7 +77,7 @@ class Held(Model):
         self.gate = threading.Event()
 
     def judge_arrow(self, *arguments: Any, **options: Any) -> Any:
-        assert self.gate.wait(20)
+        assert self.gate.wait(PATIENCE)
         return super().judge_arrow(*arguments, **options)
 
 
@@ -93,7 +96,7 @@ class Server:
         self.url = found[0]
         while True:  # until it answers
             try:
-                httpx2.get(f"{self.url}/health/ready").raise_for_status()
+                httpx2.get(f"{self.url}/health/ready", timeout=PATIENCE).raise_for_status()
                 return
             except httpx2.HTTPError:
                 assert self.process.poll() is None, self.process.stdout.read()
@@ -105,4 +108,4 @@ class Server:
 
     def stop(self) -> str:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=30)[0]
+        return self.process.communicate(timeout=PATIENCE)[0]
