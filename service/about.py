@@ -37,6 +37,7 @@ class CurrentModel(BaseModel):
     digest: str = Field(description="Of all its files; the same digest gives the same scores.")
     tags: list[str]
     thresholds: dict[str, dict[str, float]] = Field(description="By profile and tag, the probability that flags.")
+    review_thresholds: dict[str, float] = Field(description="By tag, the probability from which a person should look.")
     quarantine: bool = Field(description="Whether submit keys get tickets instead of scores.")
     limits: Limits
     notice: str
@@ -65,6 +66,7 @@ async def current(request: Request, model: LoadedModel) -> CurrentModel:
         digest=model.digest,
         tags=list(TAGS),
         thresholds={profile: dict(thresholds) for profile, thresholds in model.thresholds.items()},
+        review_thresholds=dict(model.review_thresholds),
         quarantine=settings.quarantine,
         limits=Limits(
             body_bytes=settings.max_body_bytes,
