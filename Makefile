@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
 
-.PHONY: demo test test-all java lint clean
+.PHONY: demo test test-all java postgresql chromium lint clean
 
 demo: .venv/base
 	$(BIN)/dualuse classify data/examples/papers.jsonl -o build/papers.csv --keep id
@@ -14,7 +14,7 @@ demo: .venv/base
 test: .venv/test
 	$(BIN)/pytest -m "not heavy"
 
-test-all: .venv/test .venv/spark java
+test-all: .venv/test .venv/spark java postgresql chromium
 	$(BIN)/pytest
 
 # Spark 4 runs on Java 17 or later. Where there is none and apt-get is, it is installed.
@@ -28,8 +28,30 @@ java:
 	fi; \
 	has || { echo "The Spark tests need Java 17 or later. Install one and set JAVA_HOME, or run 'make test', which leaves them out." >&2; exit 1; }
 
+# The service is tried on a PostgreSQL of Debian's, which the tests start themselves.
+postgresql:
+	@has() { command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }; has && exit; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	if command -v apt-get >/dev/null && { [ -z "$$sudo" ] || command -v sudo >/dev/null; }; then \
+		echo "No PostgreSQL found: installing one for the service's tests."; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -qq -y postgresql; \
+	fi; \
+	has || { echo "The service's tests need PostgreSQL's initdb and pg_ctl. Install it, or run 'make test', which leaves them out." >&2; exit 1; }
+
+# The page is tried in Debian's Chromium.
+chromium:
+	@has() { command -v chromium >/dev/null && command -v chromedriver >/dev/null; }; has && exit; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	if command -v apt-get >/dev/null && { [ -z "$$sudo" ] || command -v sudo >/dev/null; }; then \
+		echo "No Chromium found: installing one for the tests of the page."; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -qq -y chromium chromium-driver; \
+	fi; \
+	has || { echo "The tests of the page need chromium and chromedriver. Install them, or run 'make test', which leaves them out." >&2; exit 1; }
+
+# hadolint has no wheel for every machine.
 lint: .venv/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; fi
 
 clean:
 	rm -rf .venv build dist

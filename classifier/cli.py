@@ -19,23 +19,35 @@ import click
 from classifier.compression import FORMATS
 from classifier.encoders import KEEP
 from classifier.errors import DualuseError, ResumeError
-from classifier.model import load
+from classifier.model import Model, load
 from classifier.places import find_clash
 from classifier.plan import plan_run
 from classifier.records import Columns, Refusal
 from classifier.results import NOTICE, TAGS, Result
 from classifier.run import SEGMENT_ROWS, Limit, Options, Summary, choose_output, classify_dump
 from classifier.runrecord import verify_run
+from classifier.thresholds import use_file
 
 EXIT_FAILURE, EXIT_REFUSED, EXIT_CHANGED, EXIT_INTERRUPTED = 1, 3, 4, 130
 _ELSEWHERE = {
     "train": ("training.cli", "train", "Rebuild the model from data/labels and data/features."),
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),
+    "thresholds": ("training.thresholds", "main", "Choose thresholds by review load or recall, with a promise."),
     "data": ("training.cli", "data", "Labels and features: extract, hydrate, labels."),
-    "serve": ("service.cli", "serve", "Answer over HTTP on this machine."),
+    "explain": (
+        "classifier.explain_cli",
+        "explain_command",
+        "Tell why a text or a dump's flagged records were flagged.",
+    ),
+    "serve": ("service.cli", "serve", "Answer over HTTP, on this machine or to callers with a key."),
+    "keys": ("service.keys_cli", "keys", "Keys of the service's callers: add, list, revoke."),
+    "records": ("service.records_cli", "records", "Check, replay and export determination records."),
+    "drift": ("classifier.drift", "drift", "Tell whether a stream still looks like the one before."),
+    "compare": ("classifier.compare", "compare", "Tell which decisions another model changes."),
 }
 _SHOWN_REFUSALS = 20
 _PROGRESS_SECONDS = 0.5  # between two lines about how far a run is
+_STYLES: dict[str, dict[str, Any]] = {"flag": {"fg": "yellow", "bold": True}, "review": {"fg": "cyan"}}
 
 
 class _Commands(click.Group):
@@ -53,7 +65,7 @@ class _Commands(click.Group):
         except ModuleNotFoundError as error:
             if error.name and error.name.partition(".")[0] in ("training", "service", "classifier"):
                 raise
-            extra = "service" if cmd_name == "serve" else "train"
+            extra = "service" if module.startswith("service.") else "train"
             raise click.ClickException(
                 f"`dualuse {cmd_name}` needs {error.name}, which is not installed: pip install 'dualuse[{extra}]'"
             ) from error
@@ -138,6 +150,12 @@ def main() -> None:
 @click.option("--abstract-column", metavar="NAME", help="Column that holds the abstract or description.")
 @click.option("--profile", default="balanced", show_default=True, help="Which of the model's thresholds to use.")
 @click.option(
+    "--thresholds",
+    "thresholds_file",
+    type=click.Path(path_type=Path),
+    help="File of thresholds by `dualuse thresholds -o`, instead of a profile.",
+)
+@click.option(
     "--model",
     "model_folder",
     type=click.Path(path_type=Path),
@@ -166,6 +184,7 @@ def classify(
     title_column: str | None,
     abstract_column: str | None,
     profile: str,
+    thresholds_file: Path | None,
     model_folder: Path | None,
     rejects: Path | None,
     mark_duplicates: bool,
@@ -188,14 +207,19 @@ def classify(
     """
     if (source is None) == (text is None):
         raise click.UsageError("Give either IN or --text.")
+    if thresholds_file is not None and profile != "balanced":
+        raise click.UsageError("Give either --profile or --thresholds.")
     if text is not None:
-        _print_result(load(model_folder).classify([(title, text)], profile=profile)[0])
+        model, profile = _load(model_folder, profile, thresholds_file)
+        _print_result(model.classify([(title, text)], profile=profile)[0])
         return
     assert source is not None
     if rejects is None and output != "-":
         rejects = Path(f"{output}.rejects.jsonl")
     if clash := find_clash(source, None if output == "-" else Path(output), [rejects, report]):
         raise click.UsageError(clash)
+    form = choose_output(output, output_format)  # before the model is loaded: a typing error should not cost that
+    model, profile = _load(model_folder, profile, thresholds_file)
     options = Options(
         format=format_,
         output_format=output_format,
@@ -208,8 +232,6 @@ def classify(
         threads=threads,
         max_refused=max_refused,
     )
-    form = choose_output(output, output_format)  # before the model is loaded: a typing error should not cost that
-    model = load(model_folder)
     if dry_run:
         plan = plan_run(source, model, options)
         click.echo(plan.describe(source, output, form.format), err=True)
@@ -283,7 +305,10 @@ def info(folder: Path | None, as_json: bool) -> None:
         "id": model.id,
         "digest": model.digest,
         "ngrams": len(model.ngrams),
-        **{name: model.parameters[name] for name in ("tags", "thresholds", "trained_on", "libraries", "versions")},
+        **{
+            name: model.parameters[name]
+            for name in ("tags", "thresholds", "review", "trained_on", "libraries", "versions")
+        },
     }
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -292,6 +317,23 @@ def info(folder: Path | None, as_json: bool) -> None:
     click.echo(f"trained on {facts['trained_on']['records']:,} records")
     for profile, thresholds in model.thresholds.items():
         click.echo(f"thresholds ({profile}): " + ", ".join(f"{tag} {p:.3f}" for tag, p in thresholds.items()))
+    click.echo("for review from: " + ", ".join(f"{tag} {p:.3f}" for tag, p in model.review_thresholds.items()))
+
+
+@model_commands.command("card")
+@click.option("--model", "folder", metavar="fast|careful|DIR", help="Which model; default: the shipped one.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the card as one HTML page to this file.")
+def model_card(folder: str | None, html: Path | None) -> None:
+    """Print a model's card: what it is for, what it learned from, how good it is, where it fails."""
+    from training.page import to_html, to_markdown
+    from training.sections import card
+
+    blocks = card(load(folder))
+    if html is None:
+        click.echo(to_markdown(blocks), nl=False)
+        return
+    html.write_text(to_html(blocks), encoding="utf-8")
+    click.echo(f"{html} written", err=True)
 
 
 @main.command(short_help="Show what each tag means and which control lists it touches.")
@@ -313,6 +355,12 @@ def taxonomy(as_json: bool, path: Path | None) -> None:
         if tag.no_list_item:
             click.echo(f"  - {tag.no_list_item}")
     click.echo(f"\n{loaded.notice}")
+
+
+def _load(folder: Path | None, profile: str, thresholds: Path | None) -> tuple[Model, str]:
+    """Return the model and the profile to judge by."""
+    model = load(folder)
+    return (model, profile) if thresholds is None else use_file(model, thresholds)
 
 
 class _Progress:
@@ -352,6 +400,8 @@ def _print_summary(summary: Summary, model_id: str, rejects: Path | None) -> Non
     if summary.scored:
         shares = (f"{tag} {summary.flagged[tag]:,} ({summary.flagged[tag] / summary.scored:.1%})" for tag in TAGS)
         click.echo("flagged: " + ", ".join(shares), err=True)
+        parts = (("for review, with no flag", summary.reviewed), ("no decision", summary.abstained))
+        click.echo(", ".join(f"{name}: {n:,} ({n / summary.scored:.1%})" for name, n in parts), err=True)
     click.echo(NOTICE, err=True)
 
 
@@ -361,14 +411,11 @@ def _print_result(result: Result) -> None:
         return
     plain = bool(os.environ.get("NO_COLOR"))
     for tag, judgement in result.judgements.items():
-        mark = (
-            "clear"
-            if judgement.decision == "clear"
-            else "flag "
-            if plain
-            else click.style("flag ", fg="yellow", bold=True)
-        )
-        click.echo(f"{mark}  {judgement.probability:8.4f}  {tag}")
+        mark = f"{judgement.decision:7}"
+        if judgement.decision in _STYLES and not plain:
+            mark = click.style(mark, **_STYLES[judgement.decision])
+        role = f" ({judgement.role})" if judgement.role else ""
+        click.echo(f"{mark}  {judgement.probability:8.4f}  {tag}{role}")
     for note in result.notes:
         click.echo(f"note: {note}")
     click.echo(NOTICE, err=True)

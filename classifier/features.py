@@ -1,9 +1,9 @@
 """Turn texts into hashed word n-grams: the one definition that training and scoring share.
 
-A word is a run of letters or digits in the cleaned, lower-cased text; it is hashed over its UTF-8 bytes (FNV-1a,
-64 bits, then a finaliser), and a pair of neighbouring words is hashed from the two words' hashes. Title and abstract
-are separate fields: no pair crosses from one to the other, and every n-gram of the title also counts a second time
-under a hash of its own, so that the model can weigh a word in the title differently.
+Names are taken out first (`redaction`). A word is a run of letters or digits in the cleaned, lower-cased text; it is
+hashed over its UTF-8 bytes (FNV-1a, 64 bits, then a finaliser), and a pair of neighbouring words is hashed from the two
+words' hashes. Title and abstract are separate fields: no pair crosses from one to the other, and every n-gram of the
+title also counts a second time under a hash of its own, so that the model can weigh a word in the title differently.
 All of it is array arithmetic over the bytes of a whole batch; nothing here is a Python loop over words.
 """
 
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.cleaning import beyond_ascii, clean
+from classifier.redaction import redact
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """Changes whenever the same text would give other hashes; a model names the version that it was trained with."""
 
 UInt64Array = npt.NDArray[np.uint64]
@@ -50,8 +51,8 @@ class Ngrams:
 
 
 def extract(documents: Sequence[tuple[str, str]]) -> Ngrams:
-    """Clean and hash a batch of (title, abstract) pairs."""
-    chunks = [fold(clean(text)) for document in documents for text in document]
+    """Clean, redact and hash a batch of (title, abstract) pairs."""
+    chunks = [fold(redact(clean(text))) for document in documents for text in document]
     lengths = np.fromiter((len(chunk) + 1 for chunk in chunks), dtype=np.int64, count=len(chunks))
     # A newline after each field ends its last word.
     data = LOWER[np.frombuffer(b"\n".join([*chunks, b""]), dtype=np.uint8)]
@@ -72,6 +73,14 @@ def extract(documents: Sequence[tuple[str, str]]) -> Ngrams:
 def title_hashes(hashes: UInt64Array) -> UInt64Array:
     """Return the hashes under which these n-grams count a second time when they stand in a title."""
     return _mix(hashes ^ TITLE_SALT)
+
+
+def hash_words(words: Sequence[str]) -> UInt64Array:
+    """Hash single words: array (words,)."""
+    chunks = [fold(word) for word in words]
+    lengths = np.fromiter(map(len, chunks), dtype=np.int64, count=len(chunks))
+    starts = np.cumsum(lengths) - lengths
+    return _hash_words(LOWER[np.frombuffer(b"".join(chunks), dtype=np.uint8)], starts, starts + lengths)
 
 
 def fold(text: str) -> bytes:

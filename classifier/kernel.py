@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from classifier import features, notes
+from classifier import compilednames, features, namerules, notes
 from classifier.cleaning import TRIGGERS, clean_with_notes
+from classifier.compilednames import drop_names
 from classifier.features import (
     FNV_OFFSET,
     FNV_PRIME,
@@ -38,6 +39,7 @@ from classifier.features import (
     fold,
 )
 from classifier.notes import Notes
+from classifier.redaction import redact
 
 UInt8Array = npt.NDArray[np.uint8]
 Int16Array = npt.NDArray[np.int16]
@@ -58,10 +60,11 @@ _FILTER_BITS = 2  # more than there are slots: one unknown n-gram in nine passes
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The sums of a batch, as `scoring.sums` gives them, and its notes."""
+    """The sums of a batch, as `scoring.sums` gives them, the known n-grams in each text, and its notes."""
 
     dot: Int64Array
     norm: Int64Array
+    known: Int64Array
     notes: Notes
 
 
@@ -89,6 +92,7 @@ class Kernel:
         known = np.packbits(present, bitorder="little").view(np.uint64)
         self._tags = weights.shape[1]
         self._model = known, filter_shift, slots, values, np.uint64(64 - bits), tf_levels
+        self._names = compilednames.tables()
 
     def score(self, titles: pa.Array, abstracts: pa.Array) -> Scored:
         """Add up the documents given as two string arrays of equal length; null stands for no text.
@@ -98,7 +102,7 @@ class Kernel:
         if len(titles) != len(abstracts):
             raise ValueError(f"{len(titles)} titles and {len(abstracts)} abstracts: there must be as many of each.")
         title, abstract = _Strings(titles), _Strings(abstracts)
-        dot, norm, state = self._add_up(title, abstract, _RAW)
+        dot, norm, known, state = self._add_up(title, abstract, _RAW)
         dirty = np.flatnonzero(state & DIRTY)
         missing = state & (NO_TITLE | NO_ABSTRACT)
         found: dict[int, tuple[str, ...]] = {}
@@ -108,21 +112,23 @@ class Kernel:
                 texts = title.text(place), abstract.text(place)
                 cleaned = [clean_with_notes(text) for text in texts]
                 for side, (text, _) in zip(pieces, cleaned, strict=True):
-                    side.append(fold(text))
+                    side.append(fold(redact(text)))
                 missing[place] = notes.missing(*texts)
                 found[place] = notes.together(told for _, told in cleaned)
             title, abstract = (_Strings(pa.array(side, pa.binary()).view(pa.string())) for side in pieces)
-            dot[dirty], norm[dirty], _ = self._add_up(title, abstract, _FOLDED)
-        return Scored(dot, norm, Notes.build(missing, found))
+            dot[dirty], norm[dirty], known[dirty], _ = self._add_up(title, abstract, _FOLDED)
+        return Scored(dot, norm, known, Notes.build(missing, found))
 
     def _add_up(
         self, title: "_Strings", abstract: "_Strings", classes: UInt8Array
-    ) -> tuple[Int64Array, Int64Array, UInt8Array]:
+    ) -> tuple[Int64Array, Int64Array, Int64Array, UInt8Array]:
         size = len(title.offsets) - 1
         dot, norm = np.zeros((size, self._tags), dtype=np.int64), np.ones(size, dtype=np.int64)
-        state = np.zeros(size, dtype=np.uint8)
-        _sums(title.data, title.offsets, abstract.data, abstract.offsets, classes, *self._model, dot, norm, state)
-        return dot, norm, state
+        known, state = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.uint8)
+        texts = title.data, title.offsets, abstract.data, abstract.offsets
+        with_names = classes is _RAW  # else they have been taken out
+        _sums(*texts, classes, *self._model, self._names, with_names, dot, norm, known, state)
+        return dot, norm, known, state
 
 
 class _Strings:
@@ -187,12 +193,16 @@ def _mix(h):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _scan(data, start, end, classes, words, size):  # type: ignore[no-untyped-def]
-    """Append the unmixed hashes of a field's words; return how many words there are now, -1 where it needs cleaning."""
+def _scan(data, start, end, classes, words, begins, ends, size):  # type: ignore[no-untyped-def]
+    """Append the hashes of a field's words and where each stands; return how many words there are now.
+
+    -1: the field needs cleaning.
+    """
     i = start
     while i < end:
         c = classes[data[i]]
         if c >= _FIRST_WORD_BYTE:
+            begins[size] = i
             h = FNV_OFFSET
             while c >= _FIRST_WORD_BYTE:
                 h = (h ^ np.uint64(c)) * FNV_PRIME
@@ -200,7 +210,8 @@ def _scan(data, start, end, classes, words, size):  # type: ignore[no-untyped-de
                 if i >= end:
                     break
                 c = classes[data[i]]
-            words[size] = h
+            words[size] = _mix(h)
+            ends[size] = i
             size += 1
         if i < end and c >= _LINE_END and (c == _TRIGGER or _breaks_word(data, start, i)):
             return -1
@@ -245,8 +256,11 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
     slot_values,
     slot_shift,
     tf_levels,
+    names,
+    with_names,
     dot,
     norm,
+    known_ngrams,
     state,
 ):
     longest = 0
@@ -255,6 +269,14 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
         abstract = abstract_offsets[document + 1] - abstract_offsets[document]
         longest = max(longest, title + abstract)
     words = np.empty(longest // 2 + 2, dtype=np.uint64)
+    begins = np.empty(len(words), dtype=np.int32)
+    ends = np.empty(len(words), dtype=np.int32)
+    room = (  # for drop_names: numbers, looks, gaps, gone
+        np.empty(len(words), dtype=np.int32),
+        np.empty(len(words), dtype=np.uint8),
+        np.empty(len(words), dtype=np.uint8),
+        np.empty(len(words), dtype=np.uint8),
+    )
     kept = np.empty(4 * len(words), dtype=np.uint64)
     rows = np.empty(len(kept), dtype=np.uint64)
     values = np.empty(len(kept), dtype=np.int64)
@@ -263,24 +285,28 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
     tags = dot.shape[1]
     for document in range(len(state)):
         start, end = title_offsets[document], title_offsets[document + 1]
-        in_title = _scan(titles, start, end, classes, words, 0)
+        in_title = _scan(titles, start, end, classes, words, begins, ends, 0)
         if in_title < 0:
             state[document] = DIRTY
             continue
         if in_title == 0 and _is_blank(titles, start, end, classes):
             state[document] |= NO_TITLE
+        if with_names:
+            in_title = drop_names(titles, words, begins, ends, 0, in_title, *room, *names)
         start, end = abstract_offsets[document], abstract_offsets[document + 1]
-        in_both = _scan(abstracts, start, end, classes, words, in_title)
+        in_both = _scan(abstracts, start, end, classes, words, begins, ends, in_title)
         if in_both < 0:
             state[document] = DIRTY
             continue
         if in_both == in_title and _is_blank(abstracts, start, end, classes):
             state[document] |= NO_ABSTRACT
+        if with_names:
+            in_both = drop_names(abstracts, words, begins, ends, in_title, in_both, *room, *names)
 
         size = 0
         before = np.uint64(0)
         for i in range(in_title):
-            word = _mix(words[i])
+            word = words[i]
             size = _keep(word, known, filter_shift, kept, size)
             size = _keep(_mix(word ^ TITLE_SALT), known, filter_shift, kept, size)
             if i > 0:
@@ -289,7 +315,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
                 size = _keep(_mix(pair ^ TITLE_SALT), known, filter_shift, kept, size)
             before = word
         for i in range(in_title, in_both):
-            word = _mix(words[i])
+            word = words[i]
             size = _keep(word, known, filter_shift, kept, size)
             if i > in_title:
                 size = _keep(_mix(before * PAIR_PRIME ^ word), known, filter_shift, kept, size)
@@ -312,6 +338,7 @@ def _sums_in_python(  # type: ignore[no-untyped-def]
                 slot += _1
             rows[found] = slot
             found += slots[slot] != _FREE
+        known_ngrams[document] = found
 
         different = 0
         for i in range(found):
@@ -344,7 +371,10 @@ def cache_folder() -> Path | None:
     time and size of one file, and installers set those as they like.
     """
     try:
-        sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (features, sys.modules[__name__]))
+        sources = b"".join(
+            Path(str(module.__file__)).read_bytes()
+            for module in (compilednames, features, namerules, sys.modules[__name__])
+        )
         folder = _user_cache() / f"kernel-{hashlib.sha256(sources).hexdigest()[:16]}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         foreign = hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid()
@@ -376,7 +406,9 @@ _SIGNATURE = numba.void(
     *(_BYTES, _OFFSETS, _BYTES, _OFFSETS, _BYTES),
     *(_table(numba.uint64), numba.uint64, _table(numba.uint64), _table(numba.int16, 2), numba.uint64),
     _table(numba.int64),
-    *(numba.int64[:, ::1], numba.int64[::1], numba.uint8[::1]),
+    compilednames.TABLES,
+    numba.boolean,
+    *(numba.int64[:, ::1], numba.int64[::1], numba.int64[::1], numba.uint8[::1]),
 )
 
 

@@ -5,21 +5,24 @@ loading. Few documents are scored by array code, many by the compiled code of `k
 """
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from classifier import assets, modelfolder, notes, scoring
+from classifier import abstain, assets, modelfolder, notes, scoring
 from classifier.cleaning import CLEANING_VERSION
 from classifier.errors import DualuseError, ModelError
-from classifier.features import FEATURES_VERSION, extract
+from classifier.features import FEATURES_VERSION, Int64Array, Ngrams, extract
 from classifier.notes import Notes
 from classifier.records import Record, Refusal, in_batches, to_record
-from classifier.results import RESULT_COLUMNS, TAGS, Judgement, Result
+from classifier.results import DECISIONS, RESULT_COLUMNS, ROLES, TAGS, Judgement, Result
+from classifier.roles import Roles, as_arrow
 from classifier.second import Second
 
 if TYPE_CHECKING:
@@ -34,15 +37,40 @@ KERNEL_FROM = 4096
 """Documents that a model has judged when it loads the compiled code: importing numba and reading its cache take half a
 second, in which the array code scores about as many."""
 
-DECISIONS = ("clear", "flag")
+_CLEAR, _REVIEW, _FLAG, _ABSTAIN = range(len(DECISIONS))
+_NO_ROLE = -1
+
+Texts = Callable[[list[int]], list[tuple[str, str]]]
+"""Gives the (title, abstract) pairs in some rows of a batch: few are needed again, and Arrow has no Python strings."""
 
 Document = Record | str | tuple[str, str] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What one pass over a batch tells: arrays by document, and notes."""
+
+    margins: scoring.FloatArray  # (documents, tags)
+    known: Int64Array  # n-grams of the table
+    sizes: Int64Array  # bytes
+    notes: Notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A batch judged: arrays (documents, tags), numbers in `DECISIONS`, and the roles of those rows that have any."""
+
+    probability: scoring.FloatArray
+    decision: npt.NDArray[np.int8]
+    roles: Mapping[int, scoring.FloatArray]  # row -> probabilities (tags, roles)
+    notes: Notes
 
 
 class Model:
     """A trained classifier read from a model folder: n-grams alone, or with a second reading where they leave doubt.
 
-    Attributes: `id`, `digest`, `thresholds` (profile -> tag -> probability) and `parameters` (all of model.json).
+    Attributes: `id`, `digest`, `thresholds` (profile -> tag -> probability from which it is flagged),
+    `review_thresholds` (tag -> probability from which it is for review) and `parameters` (all of model.json).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,12 +88,14 @@ class Model:
         self.id: str = self.parameters["id"]
         self.digest = modelfolder.digest(folder, self.parameters, arrays)
         self.thresholds: Mapping[str, Mapping[str, float]] = self.parameters["thresholds"]
+        self.review_thresholds: Mapping[str, float] = self.parameters["review"]
         self.ngrams, self._idf, self._weights = arrays["ngrams"], arrays["idf"], arrays["weights"]
         self._tf_levels = np.array(self.parameters["tf_levels"], dtype=np.int64)
         self._scale, self._intercept, self._slope, self._offset = (
             np.array([self.parameters[part][tag] for tag in TAGS], dtype=np.float64)
             for part in ("scale", "intercept", "slope", "offset")
         )
+        self._roles = Roles(self.parameters, arrays)
         self._judged = 0
         self._kernel: Kernel | None = None
         self._second = Second(folder, self.parameters["second"]) if "second" in self.parameters else None
@@ -79,16 +109,47 @@ class Model:
         kernel = _kernel_class()
         if kernel is not None and self._kernel is None:
             with contextlib.suppress(ValueError):  # a model beyond the kernel's layout
+                self._roles.compile(kernel)
                 self._kernel = kernel(self.ngrams, self._idf, self._weights, self._tf_levels)
         return self._kernel is not None
 
     def margins(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
         """Return the uncalibrated margins of (title, abstract) pairs: array (documents, tags)."""
-        return self._score(documents)[0]
+        return self._score(documents).margins
 
     def probabilities(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
         """Return the calibrated probabilities of (title, abstract) pairs: array (documents, tags)."""
-        return self._calibrate(self.margins(documents), lambda rows: [documents[row] for row in rows])
+        return self._read(self.margins(documents), _picked(documents))[0]
+
+    def parts(self, ngrams: Ngrams) -> scoring.FloatArray:
+        """Return what each n-gram of one document adds to its margins: array (n-grams, tags), 0 for unknown ones.
+
+        With the intercepts they add up to the margins. One that occurs several times has its part shared evenly.
+        """
+        counts = scoring.look_up(ngrams, self.ngrams)
+        values = scoring.values(counts, self._idf, self._tf_levels)
+        length = np.sqrt(float((values * values).sum()))
+        result = np.zeros((len(ngrams.hash), len(TAGS)))
+        if len(values):
+            each = (values / (length * counts.count))[:, None] * self._weights[counts.entry] * self._scale
+            known = self.ngrams[counts.entry]  # sorted, as the table is
+            place = np.minimum(np.searchsorted(known, ngrams.hash), len(known) - 1)
+            found = known[place] == ngrams.hash
+            result[found] = each[place[found]]
+        return result
+
+    def first_probabilities(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
+        """Return what the n-grams alone say, before any second reading: array (documents, tags)."""
+        return scoring.probabilities(self.margins(documents), self._slope, self._offset)
+
+    def second_logits(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
+        """Return what the second reading adds to the logits of (title, abstract) pairs: array (documents, tags).
+
+        All are read, doubtful or not. ModelError: the model has no second reading.
+        """
+        if self._second is None:
+            raise ModelError(f"{self.id} has no second reading.")
+        return self._second.logits(documents)
 
     def read_again(self, documents: list[tuple[str, str]]) -> npt.NDArray[np.bool_]:
         """Tell which (title, abstract) pairs get a second reading: array (documents,)."""
@@ -96,15 +157,30 @@ class Model:
             return np.zeros(len(documents), dtype=bool)
         return self._second.doubtful(scoring.probabilities(self.margins(documents), self._slope, self._offset))
 
+    def with_thresholds(self, profile: str, flag: Mapping[str, float], review: Mapping[str, float]) -> Self:
+        """Return this model with thresholds of one's own under the name of a new profile; probabilities stay the same.
+
+        Raises DualuseError where a tag has no threshold, or one that is no probability.
+        """
+        for kind, values in (("flag", flag), ("review", review)):
+            wrong = [tag for tag in TAGS if not 0 < values.get(tag, -1) <= 1]
+            if wrong or values.keys() - set(TAGS):
+                raise DualuseError(
+                    f"{kind} thresholds are {dict(values)}; give one above 0 up to 1 for each of {TAGS}."
+                )
+        other = copy.copy(self)
+        other.thresholds = {**self.thresholds, profile: dict(flag)}
+        other.review_thresholds = dict(review)
+        return other
+
     def flags(self, probability: scoring.FloatArray, profile: str = "balanced") -> npt.NDArray[np.bool_]:
-        """Tell where probabilities (documents, tags) reach the profile's thresholds: the one decision rule."""
-        thresholds = self._profile(profile)
-        result: npt.NDArray[np.bool_] = probability >= np.array([thresholds[tag] for tag in TAGS])
+        """Tell where probabilities (documents, tags) reach the profile's thresholds."""
+        result: npt.NDArray[np.bool_] = self._zones(probability, profile) == _FLAG
         return result
 
     def decide(self, probability: float, tag: str, profile: str = "balanced") -> str:
-        """Return the decision on one probability, `flag` or `clear`."""
-        return DECISIONS[int(self.flags(np.full(len(TAGS), probability), profile)[TAGS.index(tag)])]
+        """Return the decision on one probability of a text that is judged at all: `flag`, `review` or `clear`."""
+        return DECISIONS[self._zones(np.full((1, len(TAGS)), probability), profile)[0, TAGS.index(tag)]]
 
     def classify(self, documents: Iterable[Document], *, profile: str = "balanced") -> list[Result]:
         """Judge documents: texts, (title, abstract) pairs, mappings with those names, or Records.
@@ -119,25 +195,26 @@ class Model:
         """Judge documents a batch at a time, in order, holding no more than a batch in memory."""
         self._profile(profile)
         numbered = enumerate(documents, start=1)
-        for batch in in_batches((_as_record(document, place) for place, document in numbered), BATCH):
+        for batch in in_batches((as_record(document, place) for place, document in numbered), BATCH):
             yield self.judge(batch, profile=profile)
 
     def judge(self, records: Iterable[Record], *, profile: str = "balanced") -> list[Result]:
         """Judge one batch of records."""
         records = list(records)
         documents = [(record.title, record.abstract) for record in records]
-        margins, found = self._score(documents)
-        probability = self._calibrate(margins, lambda rows: [documents[row] for row in rows])
-        flags = self.flags(probability, profile)
-        rows = zip(records, probability.tolist(), flags.tolist(), found.tolist(), strict=True)
+        judged = self._judge(self._score(documents), _picked(documents), profile)
+        rows = zip(records, judged.probability.tolist(), judged.decision.tolist(), judged.notes.tolist(), strict=True)
         return [
             Result(
                 id=record.id,
-                judgements={tag: Judgement(p, DECISIONS[f]) for tag, p, f in zip(TAGS, ps, fs, strict=True)},
+                judgements={
+                    tag: _judgement(p, decision, judged.roles.get(row), place)
+                    for place, (tag, p, decision) in enumerate(zip(TAGS, ps, decisions, strict=True))
+                },
                 notes=told,
                 model=self.id,
             )
-            for record, ps, fs, told in rows
+            for row, (record, ps, decisions, told) in enumerate(rows)
         ]
 
     def judge_arrow(self, titles: "pa.Array", abstracts: "pa.Array", *, profile: str = "balanced") -> "pa.RecordBatch":
@@ -149,38 +226,72 @@ class Model:
         """
         self._profile(profile)
         if kernel := self._kernel_for(len(titles)):
-            margins, found = self._score_arrow(kernel, titles, abstracts)
+            scored = self._score_arrow(kernel, titles, abstracts)
         else:
-            margins, found = self._score(_pairs(titles, abstracts))
+            scored = self._score(_pairs(titles, abstracts))
 
         def texts(rows: list[int]) -> list[tuple[str, str]]:  # not every Arrow string type knows `take`
             return [(titles[row].as_py() or "", abstracts[row].as_py() or "") for row in rows]
 
-        probability = self._calibrate(margins, texts)
-        return self._columns(probability, self.flags(probability, profile), found)
+        return self._columns(self._judge(scored, texts, profile))
 
-    def _score(self, documents: list[tuple[str, str]]) -> tuple[scoring.FloatArray, Notes]:
+    def _score(self, documents: list[tuple[str, str]]) -> _Scored:
         kernel = self._kernel_for(len(documents))
-        if kernel is not None and (arrays := _as_arrow(documents)) is not None:
+        if kernel is not None and (arrays := as_arrow(documents)) is not None:
             return self._score_arrow(kernel, *arrays)
         counts = scoring.look_up(extract(documents), self.ngrams)
         sums = scoring.sums(counts, len(documents), self._idf, self._tf_levels, self._weights)
-        return scoring.weighted(*sums, self._scale, self._intercept), notes.of_texts(documents)
+        known = np.bincount(counts.document, counts.count, minlength=len(documents)).astype(np.int64)
+        margins = scoring.weighted(*sums, self._scale, self._intercept)
+        return _Scored(margins, known, abstain.bytes_of(documents), notes.of_texts(documents))
 
-    def _score_arrow(
-        self, kernel: "Kernel", titles: "pa.Array", abstracts: "pa.Array"
-    ) -> tuple[scoring.FloatArray, Notes]:
+    def _score_arrow(self, kernel: "Kernel", titles: "pa.Array", abstracts: "pa.Array") -> _Scored:
         scored = kernel.score(titles, abstracts)
-        return scoring.weighted(scored.dot, scored.norm, self._scale, self._intercept), scored.notes
+        margins = scoring.weighted(scored.dot, scored.norm, self._scale, self._intercept)
+        return _Scored(margins, scored.known, _bytes_of(titles) + _bytes_of(abstracts), scored.notes)
 
-    def _calibrate(
-        self, margins: scoring.FloatArray, texts: Callable[[list[int]], list[tuple[str, str]]]
-    ) -> scoring.FloatArray:
-        """Return probabilities; `texts` gives the documents in some rows, for those that are read a second time."""
+    def _read(
+        self, margins: scoring.FloatArray, texts: Texts
+    ) -> tuple[scoring.FloatArray, Mapping[int, scoring.FloatArray]]:
+        """Return probabilities, and by row what a second reading said of the roles."""
         probability = scoring.probabilities(margins, self._slope, self._offset)
         if self._second is None:
-            return probability
+            return probability, {}
         return self._second.revise(probability, margins, texts)
+
+    def _judge(self, scored: _Scored, texts: Texts, profile: str) -> _Judged:
+        probability, read = self._read(scored.margins, texts)
+        decision = self._zones(probability, profile)
+        found = decision.max(axis=1, initial=_CLEAR) > _CLEAR
+        told: dict[int, tuple[str, ...]] = {}
+        odd = np.flatnonzero(abstain.to_look_at(scored.known, scored.sizes)).tolist()
+        for row, document in zip(odd, texts(odd), strict=True):
+            if reason := abstain.reason(document, int(scored.known[row]), found=bool(found[row])):
+                told[row] = (reason,)
+                decision[row], found[row] = _ABSTAIN, False
+        rows = np.flatnonzero(found).tolist()
+        for row in rows:
+            if doubtful := [tag for tag, code in zip(TAGS, decision[row], strict=True) if code == _REVIEW]:
+                told[row] = (f"for review: {', '.join(doubtful)}",)
+        return _Judged(probability, decision, self._roles_of(rows, read, texts), scored.notes.with_more(told))
+
+    def _zones(self, probability: scoring.FloatArray, profile: str) -> npt.NDArray[np.int8]:
+        """Return the decision, a number in `DECISIONS`, on each probability (documents, tags)."""
+        flag = np.array([self._profile(profile)[tag] for tag in TAGS])
+        review = np.array([self.review_thresholds[tag] for tag in TAGS])
+        return np.where(probability >= flag, _FLAG, np.where(probability >= review, _REVIEW, _CLEAR)).astype(np.int8)
+
+    def _roles_of(
+        self, rows: list[int], read: Mapping[int, scoring.FloatArray], texts: Texts
+    ) -> Mapping[int, scoring.FloatArray]:
+        if not rows:
+            return {}
+        logits = self._roles.logits(texts(rows))
+        if self._second is not None:
+            for place, row in enumerate(rows):
+                if row in read:
+                    logits[place] = self._second.join_roles(logits[place], read[row])
+        return dict(zip(rows, scoring.shares(logits), strict=True))
 
     def _kernel_for(self, documents: int) -> "Kernel | None":
         """Return the compiled code once there is enough to score; a lost count under threads only delays it."""
@@ -190,21 +301,27 @@ class Model:
                 self.prepare()
         return self._kernel
 
-    def _columns(self, probability: scoring.FloatArray, flags: npt.NDArray[np.bool_], found: Notes) -> "pa.RecordBatch":
+    def _columns(self, judged: _Judged) -> "pa.RecordBatch":
         import pyarrow as pa
 
+        flags = judged.decision == _FLAG
         ends = np.concatenate([[0], np.cumsum(flags.sum(axis=1))]).astype(np.int32)
         tags = pa.array(TAGS, pa.string()).take(pa.array(np.nonzero(flags)[1]))
-        decisions = pa.array(DECISIONS, pa.string())
-        kinds = pa.array(found.kinds, pa.list_(pa.string()))
+        decisions, names = pa.array(DECISIONS, pa.string()), pa.array(ROLES, pa.string())
+        role = np.full(flags.shape, _NO_ROLE)
+        for row, roles in judged.roles.items():
+            role[row] = np.where(judged.decision[row] != _CLEAR, roles.argmax(axis=1), _NO_ROLE)
+        kinds = pa.array(judged.notes.kinds, pa.list_(pa.string()))
         columns = {
             "tags": pa.ListArray.from_arrays(pa.array(ends), tags),
-            "notes": kinds.take(pa.array(found.kind)),
+            "notes": kinds.take(pa.array(judged.notes.kind)),
             "model": pa.repeat(pa.scalar(self.id, pa.string()), len(flags)),
         }
         for place, tag in enumerate(TAGS):
-            columns[f"{tag}_probability"] = pa.array(np.ascontiguousarray(probability[:, place]))
-            columns[f"{tag}_decision"] = decisions.take(pa.array(flags[:, place].astype(np.int8)))
+            own = np.ascontiguousarray(role[:, place])
+            columns[f"{tag}_probability"] = pa.array(np.ascontiguousarray(judged.probability[:, place]))
+            columns[f"{tag}_decision"] = decisions.take(pa.array(np.ascontiguousarray(judged.decision[:, place])))
+            columns[f"{tag}_role"] = names.take(pa.array(own, mask=own == _NO_ROLE))
         return pa.RecordBatch.from_pydict({name: columns[name] for name in RESULT_COLUMNS})
 
     def _profile(self, name: str) -> Mapping[str, float]:
@@ -223,7 +340,11 @@ def load(model: Path | str | None = None) -> Model:
     return Model(assets.model_folder(shipped) if shipped else Path(str(model)))
 
 
-def _as_record(document: Document, place: int) -> Record:
+def as_record(document: Document, place: int = 1) -> Record:
+    """Return a document as a Record; one without an id is called after its place.
+
+    Raises DualuseError naming the document that has no text.
+    """
     if isinstance(document, Record):
         return document
     if isinstance(document, str):
@@ -250,12 +371,21 @@ def _pairs(titles: "pa.Array", abstracts: "pa.Array") -> list[tuple[str, str]]:
     return [(title or "", abstract or "") for title, abstract in texts]
 
 
-def _as_arrow(documents: list[tuple[str, str]]) -> "tuple[pa.Array, pa.Array] | None":
-    """Return the texts as two Arrow arrays, or None where they have no UTF-8 (a lone surrogate, from JSON)."""
-    import pyarrow as pa
+def _picked(documents: list[tuple[str, str]]) -> Texts:
+    return lambda rows: [documents[row] for row in rows]
 
-    try:
-        titles, abstracts = (pa.array([document[side] for document in documents], pa.string()) for side in (0, 1))
-    except UnicodeEncodeError:
-        return None
-    return (titles, abstracts) if isinstance(titles, pa.Array) and isinstance(abstracts, pa.Array) else None
+
+def _bytes_of(texts: "pa.Array") -> Int64Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if texts.type != pa.string():
+        texts = texts.cast(pa.string())
+    return np.asarray(pc.binary_length(texts).fill_null(0), dtype=np.int64)
+
+
+def _judgement(probability: float, decision: int, roles: scoring.FloatArray | None, place: int) -> Judgement:
+    if roles is None or decision == _CLEAR:
+        return Judgement(probability, DECISIONS[decision])
+    named = dict(zip(ROLES, roles[place].tolist(), strict=True))
+    return Judgement(probability, DECISIONS[decision], ROLES[int(roles[place].argmax())], named)

@@ -13,14 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.errors import ModelError
+from classifier.results import ROLES
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "MANIFEST.json"
 PARAMETERS = "model.json"
 ARRAYS: dict[str, np.dtype[Any]] = {
     "ngrams": np.dtype("<u8"),
     "idf": np.dtype("<u2"),
     "weights": np.dtype("<i2"),
+    "role_ngrams": np.dtype("<u8"),
+    "role_idf": np.dtype("<u2"),
+    "role_weights": np.dtype("<i2"),
 }
 ENCODER, TOKENIZER = "encoder.onnx", "tokenizer.json"
 MAX_FILE_BYTES = 512 * 1024 * 1024
@@ -126,12 +130,16 @@ def write_manifest(folder: Path) -> None:
 
 
 def _check_shapes(folder: Path, parameters: dict[str, Any], arrays: Arrays) -> None:
-    size, tags = len(arrays["ngrams"]), len(parameters["tags"])
-    for name, shape in (("ngrams", (size,)), ("idf", (size,)), ("weights", (size, tags))):
-        if arrays[name].shape != shape:
-            raise ModelError(f"{folder / name}.npy: shape {arrays[name].shape}, expected {shape}.")
-    if size == 0 or not np.all(arrays["ngrams"][1:] > arrays["ngrams"][:-1]):
-        raise ModelError(f"{folder}/ngrams.npy: must hold at least one hash, sorted, none twice.")
+    tags = len(parameters["tags"])
+    for table, columns in (("", tags), ("role_", tags * len(ROLES))):
+        ngrams = arrays[f"{table}ngrams"]
+        size = len(ngrams)
+        for name, shape in (("ngrams", (size,)), ("idf", (size,)), ("weights", (size, columns))):
+            found = arrays[table + name].shape
+            if found != shape:
+                raise ModelError(f"{folder / (table + name)}.npy: shape {found}, expected {shape}.")
+        if size == 0 or not np.all(ngrams[1:] > ngrams[:-1]):
+            raise ModelError(f"{folder}/{table}ngrams.npy: must hold at least one hash, sorted, none twice.")
 
 
 def _sha256(path: Path) -> str:

@@ -33,6 +33,16 @@ class Notes:
                 kind[place] = kinds.setdefault((*MISSING[missing[place]], *notes), len(kinds))
         return cls(kind, list(kinds))
 
+    def with_more(self, more: Mapping[int, tuple[str, ...]]) -> Self:
+        """Return these notes, with further ones behind those of some documents, by place."""
+        if not more:
+            return self
+        kind = self.kind.astype(np.int32)
+        kinds = {notes: number for number, notes in enumerate(self.kinds)}
+        for place, notes in more.items():
+            kind[place] = kinds.setdefault((*self.kinds[kind[place]], *notes), len(kinds))
+        return type(self)(kind, list(kinds))
+
     def tolist(self) -> list[tuple[str, ...]]:
         """Return one tuple per document."""
         return [self.kinds[kind] for kind in self.kind.tolist()]

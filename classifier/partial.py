@@ -31,12 +31,14 @@ _WAITING = 8  # pieces that may wait to be written
 
 @dataclass(slots=True)
 class State:
-    """How far a run has come: rows read, of these scored and refused, flags per tag, bytes of both outputs."""
+    """How far a run has come: rows read, of these scored and refused, what was decided, bytes of both outputs."""
 
     rows: int = 0
     scored: int = 0
     refused: int = 0
     flagged: dict[str, int] = field(default_factory=dict)
+    reviewed: int = 0
+    abstained: int = 0
     bytes: int = 0
     reject_bytes: int = 0
 

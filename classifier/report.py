@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.evidence import carriers
-from classifier.results import NOTICE, TAGS
+from classifier.results import NOTICE, TAGS, count_zones
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,20 +33,22 @@ CARRIERS = 5
 
 _MILLION = 1_000_000  # probabilities have six decimals
 # What no page may hold, and what could make a line read otherwise than it is written.
-_UNSHOWN = re.compile(
+UNSHOWN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Queued:
-    """A flagged record; sorts as queues do: most probable first, equals by id, then by place."""
+    """A flagged record; sorts as queues do: what enables first, then the most probable, equals by id, then by place."""
 
+    lower: bool  # counters or studies the capability
     below: int  # how many millionths below 1 its probability is
     id: str
     place: int
     title: str
     abstract: str
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Report:
         self.model, self.profile = model, profile
         self.tagged = 0
         self.flagged = dict.fromkeys(TAGS, 0)
+        self.reviewed = self.abstained = 0
         self.histograms = {tag: [0] * BINS for tag in TAGS}
         self._thresholds = model.thresholds[profile]
         self._top = top
@@ -89,22 +92,29 @@ class Report:
             self.histograms[tag] = [a + b for a, b in zip(self.histograms[tag], counts, strict=True)]
             flags = pc.equal(results.column(f"{tag}_decision"), "flag").to_numpy(zero_copy_only=False)
             self.flagged[tag] += int(flags.sum())
-            self._enqueue(tag, millionths, np.flatnonzero(flags), (ids, titles, abstracts))
+            roles = results.column(f"{tag}_role")
+            lower = ~pc.equal(roles, "enables").fill_null(True).to_numpy(zero_copy_only=False)
+            self._enqueue(tag, millionths, lower, np.flatnonzero(flags), (ids, titles, abstracts, roles))
+        reviewed, abstained = count_zones(results)
+        self.reviewed += reviewed
+        self.abstained += abstained
         self.tagged += results.num_rows
 
     def _enqueue(
         self,
         tag: str,
         millionths: npt.NDArray[np.int64],
+        lower: npt.NDArray[np.bool_],
         places: npt.NDArray[np.int64],
         texts: tuple[Sequence[Any], ...],
     ) -> None:
         queue = self._queues[tag]
         if len(queue) == self._top:  # only what could still get in is worth a Python object
-            places = places[millionths[places] >= _MILLION - queue[-1].below] if queue else places[:0]
+            places = places[_fits(lower[places], millionths[places], queue[-1])] if queue else places[:0]
         for place in places.tolist():
-            record_id, title, abstract = (_text(column[place]) for column in texts)
-            queue.append(_Queued(_MILLION - int(millionths[place]), record_id, self.tagged + place, title, abstract))
+            record_id, title, abstract, role = (_text(column[place]) for column in texts)
+            below = _MILLION - int(millionths[place])
+            queue.append(_Queued(bool(lower[place]), below, record_id, self.tagged + place, title, abstract, role))
         queue.sort()
         del queue[self._top :]
 
@@ -115,6 +125,8 @@ class Report:
             "profile": self.profile,
             "tagged": self.tagged,
             "flagged": self.flagged,
+            "reviewed": self.reviewed,
+            "abstained": self.abstained,
             "histograms": self.histograms,
             "queues": {tag: [asdict(item) for item in queue] for tag, queue in self._queues.items()},
         }
@@ -129,11 +141,13 @@ class Report:
         if (read["model"], read["profile"]) != (self.model.digest, self.profile):
             raise ValueError(f"The state of a report belongs to model {read['model']}, profile {read['profile']}.")
         self.tagged, self.flagged, self.histograms = read["tagged"], read["flagged"], read["histograms"]
+        self.reviewed, self.abstained = read["reviewed"], read["abstained"]
         self._queues = {tag: [_Queued(**item) for item in queue] for tag, queue in read["queues"].items()}
 
     def render(self, *, source: str, refused: int = 0, date: str | None = None) -> str:
         """Return the page. `source` names what was scored; a `date` is shown only where one is given."""
         counts = [("Source", source), ("Rows in", f"{self.tagged + refused:,}"), ("Tagged", f"{self.tagged:,}")]
+        counts += [("For review", f"{self.reviewed:,} (no tag flagged)"), ("Abstained", f"{self.abstained:,}")]
         counts.append(("Refused", f"{refused:,}"))
         if date is not None:
             counts.append(("Date", date))
@@ -221,14 +235,24 @@ class Report:
             spoke = ", ".join(f"{_show(name)} <small>{part:+.2f}</small>" for name, part in words if part > 0)
             title = f"<bdi>{_show(item.title)}</bdi>" if item.title.strip() else "<em>no title</em>"
             rows.append(
-                f'<tr><td>{rank}</td><td>{_probability(item.below)}</td><th scope="row">{title}'
-                f'<span class="id"><bdi>{_show(item.id)}</bdi></span></th><td class="words">{spoke}</td></tr>'
+                f"<tr><td>{rank}</td><td>{_probability(item.below)}</td><td>{_show(item.role)}</td>"
+                f'<th scope="row">{title}<span class="id"><bdi>{_show(item.id)}</bdi></span></th>'
+                f'<td class="words">{spoke}</td></tr>'
             )
-        names = ("Place", "Probability", "Record", "Words that carried it")
+        names = ("Place", "Probability", "Role", "Record", "Words that carried it")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
-        some = f"The {len(queue)} most probable of {flagged:,} flagged."
-        caption = some if len(queue) < flagged else f"All {flagged:,} flagged, the most probable first."
+        order = "work that enables the capability first, then by probability"
+        some = f"{len(queue)} of {flagged:,} flagged: {order}."
+        caption = some if len(queue) < flagged else f"All {flagged:,} flagged: {order}."
         return f'<section><h3 id="{tag}">{tag}</h3>{_table(f"Queue of {tag}", caption, head, rows, "queue")}</section>'
+
+
+def _fits(lower: npt.NDArray[np.bool_], millionths: npt.NDArray[np.int64], last: _Queued) -> npt.NDArray[np.bool_]:
+    """Tell which records could stand before the last one of a queue, or beside it."""
+    result: npt.NDArray[np.bool_] = (lower < last.lower) | (
+        (lower == last.lower) & (millionths >= _MILLION - last.below)
+    )
+    return result
 
 
 def natural_figures(model: "Model", profile: str) -> Mapping[str, Mapping[str, _Figure]]:
@@ -303,7 +327,7 @@ def _text(value: Any) -> str:
 
 
 def _show(text: str) -> str:
-    return escape(_UNSHOWN.sub("\ufffd", text))
+    return escape(UNSHOWN.sub("\ufffd", text))
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -343,7 +367,8 @@ thead th { color: var(--soft); font-weight: 600; font-size: .875rem; vertical-al
 tbody th { font-weight: 500; }
 .numbers td, .numbers thead th + th { text-align: right; } .numbers { overflow-wrap: normal; }
 .queue { width: 100%; } .queue thead th { overflow-wrap: normal; }
-.queue td:nth-child(-n+2) { text-align: right; white-space: nowrap; width: 1%; } .queue tbody th { width: 55%; }
+.queue td:nth-child(-n+3) { white-space: nowrap; width: 1%; } .queue td:nth-child(-n+2) { text-align: right; }
+.queue tbody th { width: 55%; }
 .id { display: block; color: var(--soft); font: .8125rem/1.4 ui-monospace, monospace; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem; }
 figure { margin: 0; } svg { width: 100%; height: auto; display: block; }
@@ -355,8 +380,8 @@ svg text.label { fill: var(--mark); font-weight: 600; } .bar { fill: var(--bar);
   :is(.queue, .flags) thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .queue tr { display: grid; grid-template-columns: 2rem 1fr; border-bottom: 1px solid var(--line); padding: .5rem 0; }
   .queue tbody td, .queue tbody th { border: 0; padding: .1rem 0; width: auto; text-align: left; grid-column: 2; }
-  .queue tbody td:first-child { grid-column: 1; grid-row: 1 / span 3; color: var(--soft); }
-  .queue tbody td:nth-child(2) { width: auto; text-align: left; }
+  .queue tbody td:first-child { grid-column: 1; grid-row: 1 / span 4; color: var(--soft); }
+  .queue tbody td:nth-child(-n+3):not(:first-child) { width: auto; text-align: left; }
   .flags, .flags :is(caption, tbody, tr, th, td) { display: block; width: 100%; }
   .flags tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
   .flags tbody :is(th, td) { border: 0; padding: .05rem 0; }

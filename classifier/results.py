@@ -4,14 +4,21 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TAGS = ("drones", "guidance", "disinformation", "surveillance", "wargaming")
+DECISIONS = ("clear", "review", "flag", "abstain")
+"""A tag's decisions, the first three by rising probability; `abstain` stands for all tags of a text or for none."""
+ROLES = ("enables", "counters", "studies")
+"""What the work does with a tag's capability: makes or improves it, defends against it, or only looks at it."""
 NOTICE = "A flag is a question, not a verdict: a person decides."
 RESULT_COLUMNS = (
     "tags",
-    *(f"{tag}_{part}" for tag in TAGS for part in ("probability", "decision")),
+    *(f"{tag}_{part}" for tag in TAGS for part in ("probability", "decision", "role")),
     "notes",
     "model",
 )
@@ -20,17 +27,23 @@ RESULT_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One tag's probability (0 to 1, six decimals) and the decision it leads to, `flag` or `clear`."""
+    """One tag's probability (0 to 1, six decimals), the decision it leads to, and the role of the work in the tag.
+
+    `decision`: one of `DECISIONS`. `roles` has the probability of each role where the tag is flagged or under review,
+    and `role` the most probable; else it is empty and `role` None.
+    """
 
     probability: float
     decision: str
+    role: str | None = None
+    roles: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """The judgements on one record, by tag, with the model that gave them.
 
-    `notes` says what a reader should know of the text: a missing title, hidden characters.
+    `notes` says what a reader should know of the text: a missing title, hidden characters, why there is no decision.
     """
 
     id: str
@@ -49,4 +62,18 @@ class Result:
         for tag, judgement in self.judgements.items():
             row[f"{tag}_probability"] = judgement.probability
             row[f"{tag}_decision"] = judgement.decision
+            row[f"{tag}_role"] = judgement.role
         return row | {"notes": list(self.notes), "model": self.model}
+
+
+def count_zones(results: "pa.RecordBatch") -> tuple[int, int]:
+    """Count the rows of judged records that are for review with no tag flagged, and those without a decision."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    decisions = [results.column(f"{tag}_decision") for tag in TAGS]
+    in_zone = {
+        zone: np.any([pc.equal(column, zone).to_numpy(zero_copy_only=False) for column in decisions], axis=0)
+        for zone in ("flag", "review", "abstain")
+    }
+    return int((in_zone["review"] & ~in_zone["flag"]).sum()), int(in_zone["abstain"].sum())

@@ -30,6 +30,7 @@ from classifier.places import find_clash
 from classifier.reading import Reading
 from classifier.records import BY_ALIAS, Columns, Refusal
 from classifier.report import Report
+from classifier.results import count_zones
 from classifier.room import check_room
 from classifier.runrecord import (
     FORMAT,
@@ -87,12 +88,17 @@ class Limit:
 
 @dataclass(slots=True)
 class Summary:
-    """Counts of one run: rows scored, refused and (by an earlier, unfinished run) already done; flags per tag."""
+    """Counts of one run: rows scored, refused and (by an earlier, unfinished run) already done; flags per tag.
+
+    `reviewed`: rows for review with no tag flagged; `abstained`: rows with no decision.
+    """
 
     scored: int = 0
     refused: int = 0
     resumed: int = 0
     flagged: Counter[str] = field(default_factory=Counter)
+    reviewed: int = 0
+    abstained: int = 0
     seconds: float = 0.0
     share: float | None = None  # of the source that was read, where its size is known
     finished_before: bool = False
@@ -408,6 +414,9 @@ class _Job:
         flags = pc.value_counts(results.column("tags").flatten())
         for entry in flags.to_pylist():
             summary.flagged[entry["values"]] += entry["counts"]
+        reviewed, abstained = count_zones(results)
+        summary.reviewed += reviewed
+        summary.abstained += abstained
         for refusal in batch.refusals:
             self._on_refusal(refusal)
         if self._options.max_refused:
@@ -422,10 +431,18 @@ class _Job:
     def _count(self, state: State) -> None:
         self._summary.scored, self._summary.refused = state.scored, state.refused
         self._summary.flagged = Counter(state.flagged)
+        self._summary.reviewed, self._summary.abstained = state.reviewed, state.abstained
 
     def _state(self) -> State:
         summary = self._summary
-        return State(summary.rows, summary.scored, summary.refused, dict(summary.flagged))
+        return State(
+            summary.rows,
+            summary.scored,
+            summary.refused,
+            dict(summary.flagged),
+            reviewed=summary.reviewed,
+            abstained=summary.abstained,
+        )
 
     def _write_record(
         self,
@@ -458,6 +475,12 @@ class _Job:
             "scored": state.scored,
             "refused": state.refused,
             "flagged": dict(sorted(state.flagged.items())),
+            "reviewed": state.reviewed,
+            "abstained": state.abstained,
+            "thresholds": {
+                "flag": dict(self._model.thresholds[self._options.profile]),
+                "review": dict(self._model.review_thresholds),
+            },
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._started, 3),
         }

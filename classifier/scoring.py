@@ -92,6 +92,17 @@ def probabilities(margin: FloatArray, slope: FloatArray, offset: FloatArray) -> 
     return result
 
 
+def shares(logits: FloatArray) -> FloatArray:
+    """Turn logits into probabilities of six decimals that sum to 1, within rounding, along the last axis."""
+    z = np.maximum(logits - logits.max(axis=-1, keepdims=True), -40.0)
+    parts = _exp(z)
+    total = parts[..., :1].copy()
+    for place in range(1, parts.shape[-1]):  # in this order on every processor
+        total += parts[..., place : place + 1]
+    result: FloatArray = np.rint(1e6 * parts / total) / 1e6
+    return result
+
+
 def _exp(x: FloatArray) -> FloatArray:
     """Return e**x from additions and products alone: libraries' exp differs in the last bit between processors."""
     k = np.rint(x * _LOG2_E)

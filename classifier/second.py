@@ -16,7 +16,8 @@ import numpy.typing as npt
 from classifier.cleaning import clean
 from classifier.errors import ModelError
 from classifier.modelfolder import ENCODER, TOKENIZER
-from classifier.results import TAGS
+from classifier.redaction import redact
+from classifier.results import ROLES, TAGS
 from classifier.scoring import FloatArray, probabilities
 
 READERS = 2
@@ -57,7 +58,8 @@ class Tokens:
         return ids, [0] * (len(title) + 2) + [1] * (len(abstract) + 1)
 
     def _pieces(self, text: str) -> list[int]:
-        whole = clean(text).encode("utf-8", "replace").decode()  # half a surrogate pair is no text for a tokenizer
+        # Half a surrogate pair is no text for a tokenizer.
+        whole = redact(clean(text)).encode("utf-8", "replace").decode()
         ids: list[int] = self._tokenizer.encode(whole, add_special_tokens=False).ids
         return ids
 
@@ -106,19 +108,36 @@ class Second:
             np.array([parameters["combination"][tag][part] for tag in TAGS], dtype=np.float64)
             for part in ("first", "second", "constant")
         )
+        roles = parameters["roles"]
+        self._roles_first, self._roles_second = (
+            np.array([[roles[tag][part]] for tag in TAGS]) for part in ("first", "second")
+        )
+        self._roles_constant = np.array([[roles[tag]["constant"][role] for role in ROLES] for tag in TAGS])
 
     def revise(
         self, probability: FloatArray, margins: FloatArray, texts: Callable[[list[int]], list[tuple[str, str]]]
-    ) -> FloatArray:
+    ) -> tuple[FloatArray, Mapping[int, FloatArray]]:
         """Return probabilities with those of doubtful texts replaced by what both readings say.
 
         A text is read again where any tag's first probability reaches `read_from`; `texts` gives those in some rows.
+        Returned with it: what the encoder says of the roles in each of these rows, arrays (tags, roles) of logits.
         """
         rows = np.flatnonzero(self.doubtful(probability)).tolist()
         if not rows:
-            return probability
-        logits, _ = self._loaded().read(texts(rows))
-        return self.join(probability, margins, rows, logits)
+            return probability, {}
+        logits, roles = self._loaded().read(texts(rows))
+        return self.join(probability, margins, rows, logits), dict(zip(rows, roles, strict=True))
+
+    def join_roles(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """Add up what both readings say of a text's roles, arrays (tags, roles) of logits."""
+        both: FloatArray = first * self._roles_first + second * self._roles_second + self._roles_constant
+        return both
+
+    def logits(self, documents: Sequence[tuple[str, str]]) -> FloatArray:
+        """Read (title, abstract) pairs, and return their logits as they weigh in `join`: array (documents, tags)."""
+        logits, _ = self._loaded().read(documents)
+        weighed: FloatArray = logits * self._second
+        return weighed
 
     def doubtful(self, probability: FloatArray) -> npt.NDArray[np.bool_]:
         """Tell which documents are read again: array (documents,)."""

@@ -1,68 +1,107 @@
-"""The service's addresses. `service.app:app` takes its settings from the environment.
+"""The service, put together. `service.app:app` takes its settings from the environment.
 
 Scoring, and reading and writing its JSON, happen in threads behind `Slots`, so that health answers at once
 under load. FastAPI's docs pages and its telemetry are off: the first run other people's scripts in a page
 into which texts are pasted, the second would send queries and error messages where the environment says.
 """
 
+import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from contextlib import ExitStack, asynccontextmanager, suppress
+from typing import Any
 
-import orjson
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from starlette.datastructures import Headers
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from classifier import NOTICE, Model, load
 from classifier.records import MAX_CHARS
-from service.limits import BodyLimit, Slots
-from service.problems import MEDIA_TYPE, TITLES, FieldError, Problem, from_http_exception, invalid
+from service import about, classify, flat, jobroutes, page
+from service.access import HEADER, Access, check_quarantine
+from service.database import hold_database, open_database
+from service.datafolder import DataFolder
+from service.jobs import Jobs
+from service.keys import REFRESH_SECONDS, KeyRing
+from service.limits import BodyLimit, Places, Slots
+from service.metrics import Metrics
+from service.problems import from_http_exception, from_validation
+from service.records import FILE_NAME, Recorder
 from service.requestlog import RequestLog
-from service.schemas import REQUEST_BODY, SCHEMAS, read_request
+from service.schemas import SCHEMAS
 from service.settings import Settings
+from service.worker import Worker
 
-_JSON_UTF8 = re.compile(r'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE)
-
-router = APIRouter()
-
-
-def _schema(name: str, media_type: str = "application/json") -> dict[str, Any]:
-    return {"content": {media_type: {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"description": TITLES[status], **_schema("Problem", MEDIA_TYPE)} for status in statuses}
+_AUTOMATIC = "HTTPValidationError"  # the shape of errors that FastAPI would have
+ROUTERS = (classify.router, flat.router, jobroutes.router, about.router)
 
 
 class Service(FastAPI):
-    """FastAPI with our schemas in its OpenAPI document."""
+    """FastAPI with our schemas in its OpenAPI document, and the key that every path but health may ask for."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, `SCHEMAS` among its components."""
-        document = super().openapi()
-        document.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
-        return document
+        if self.openapi_schema is None:
+            document = super().openapi()
+            components = document.setdefault("components", {})
+            components.setdefault("schemas", {}).update(SCHEMAS | flat.SCHEMAS)
+            for name in (_AUTOMATIC, "ValidationError"):
+                components["schemas"].pop(name, None)
+            components["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": HEADER}}
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
+                    if _AUTOMATIC in str(operation["responses"].get("422")):
+                        del operation["responses"]["422"]  # of an id in the path, which is answered 404
+                    # Also without: while no key is defined, this machine needs none.
+                    operation["security"] = [] if path.startswith("/health/") else [{"key": []}, {}]
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
 def create_app(settings: Settings | None = None, model: Model | None = None) -> FastAPI:
     """Build the service.
 
-    Settings come from the environment unless given; a model that is not given is loaded at the start.
+    Settings come from the environment unless given; a model that is not given is loaded at the start. At the start the
+    data folder and the database are taken, and the jobs that the last process left go on.
 
-    Raises pydantic's ValidationError where an environment variable holds what the setting cannot be.
+    Raises pydantic's ValidationError where an environment variable holds what the setting cannot be. At the start
+    DualuseError is raised where the data folder, the database or the model cannot be used.
     """
     settings = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logging.getLogger("uvicorn.access").disabled = True  # it logs queries, and a query may hold a text
-        app.state.slots = Slots(settings.max_concurrent, settings.max_waiting)
-        app.state.model = model or load(settings.model)
-        yield
-        app.state.model = None
+        state = app.state
+        with ExitStack() as stack:
+            state.folder = DataFolder(settings.data_dir)
+            stack.callback(state.folder.close)
+            engine = open_database(settings)
+            stack.callback(engine.dispose)
+            if held := hold_database(engine):
+                stack.callback(held.close)
+            ring = KeyRing(engine)
+            check_quarantine(settings, ring.is_open)
+            state.slots = Slots(settings.max_concurrent, settings.max_waiting)
+            state.places = Places(settings.max_jobs)
+            state.model = model or load(settings.model)
+            state.jobs = Jobs(engine)
+            if settings.records:
+                state.recorder = Recorder(state.folder.path / FILE_NAME)
+                stack.callback(state.recorder.close)
+            state.worker = Worker(state.jobs, state.folder, state.model, settings, state.recorder)
+            state.worker.start()
+            state.ring = ring
+            refreshing = asyncio.create_task(_refresh(ring))
+            try:
+                yield
+            finally:
+                refreshing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await refreshing
+                await to_thread.run_sync(state.worker.stop)
+                state.model = state.ring = state.jobs = state.recorder = None
 
     app = Service(
         title="dualuse",
@@ -70,7 +109,8 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
         description=(
             f"Finds dual-use research in titles and abstracts. {NOTICE}\n\n"
             f"Limits: {settings.max_body_bytes:,} bytes and {settings.max_documents:,} documents a request, "
-            f"{MAX_CHARS:,} characters a title or abstract. Texts are neither stored nor logged."
+            f"{MAX_CHARS:,} characters a title or abstract; {settings.max_upload_bytes:,} bytes an upload to a job. "
+            "Texts are never logged; only an upload to a job is stored, until the job is finished."
         ),
         docs_url=None,
         redoc_url=None,
@@ -78,80 +118,31 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.settings = settings
-    app.state.model = None
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(RequestLog)  # added last, so outermost
+    state = app.state
+    state.settings = settings
+    state.draining = False
+    state.model = state.ring = state.jobs = state.recorder = None
+    state.metrics = Metrics(lambda: about.look_up(app))
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+        seconds=settings.read_timeout,
+    )
+    app.add_middleware(Access, hosts=settings.hosts)
+    page.add_to(app)
+    app.add_middleware(RequestLog, count=state.metrics.count)  # added last, so outermost
     app.add_exception_handler(HTTPException, from_http_exception)
-    app.include_router(router)
+    app.add_exception_handler(RequestValidationError, from_validation)
+    for router in ROUTERS:
+        app.include_router(router)
     return app
 
 
-async def loaded_model(request: Request) -> Model:
-    """Return the model.
-
-    Raises Problem 503 while there is none.
-    """
-    model: Model | None = request.app.state.model
-    if model is None:
-        detail = "The model is not loaded. Try again in a second."
-        raise Problem(503, detail, headers={"Retry-After": "1"})
-    return model
-
-
-LoadedModel = Annotated[Model, Depends(loaded_model)]
-
-
-@router.post(
-    "/v1/classify",
-    summary="Judge one or many documents",
-    openapi_extra={"requestBody": REQUEST_BODY},
-    responses={
-        200: {"description": "A result for every document", **_schema("ClassifyResponse")},
-        **_problems(400, 413, 415, 422, 429, 500, 503),
-    },
-)
-async def classify(request: Request, model: LoadedModel) -> Response:
-    """Give every document five probabilities and decisions, as the command line does.
-
-    Either all documents are judged or, where one cannot be, none is.
-    """
-    _require_json(request.headers)
-    body = await request.body()
-    state = request.app.state
-    answer, count = await state.slots.run(lambda: _judge(body, model, state.settings.max_documents))
-    request.state.documents = count
-    return Response(answer, media_type="application/json")
-
-
-@router.get("/health/live", summary="Is the process up?", responses=_problems(500))
-async def live() -> dict[str, str]:
-    """Answer, whatever else goes on."""
-    return {"status": "live"}
-
-
-@router.get("/health/ready", summary="Can it classify?", responses=_problems(500, 503))
-async def ready(model: LoadedModel) -> dict[str, str]:
-    """Answer with the model's id once it is loaded."""
-    return {"status": "ready", "model": model.id}
-
-
-def _require_json(headers: Headers) -> None:
-    if not _JSON_UTF8.fullmatch(headers.get("content-type", "")):
-        detail = "Send JSON in UTF-8, with Content-Type: application/json."
-        raise Problem(415, detail, headers={"Accept": "application/json"})
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        detail = "Send the body uncompressed, without Content-Encoding."
-        raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
-
-
-def _judge(body: bytes, model: Model, max_documents: int) -> tuple[bytes, int]:
-    records, profile = read_request(body, max_documents)
-    if profile not in model.thresholds:
-        known = ", ".join(sorted(model.thresholds))
-        raise invalid([FieldError("/profile", f"Is not a profile of {model.id}. Known are: {known}.")])
-    results = [result.as_row() for result in model.classify(records, profile=profile)]
-    return orjson.dumps({"model": model.id, "notice": NOTICE, "results": results}), len(results)
+async def _refresh(ring: KeyRing) -> None:
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        await to_thread.run_sync(ring.refresh)
 
 
 app = create_app()

@@ -1,8 +1,9 @@
-"""`dualuse serve`: the service on this machine, and for this machine only.
+"""`dualuse serve`: the service, on this machine alone unless there are keys.
 
-There are no keys yet, so an address that others can reach is refused.
+While no key is defined, an address that others can reach is refused.
 """
 
+import asyncio
 import ipaddress
 import logging
 import socket
@@ -11,9 +12,14 @@ from contextlib import suppress
 
 import click
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from classifier import NOTICE, load
+from service.access import check_quarantine
+from service.database import open_database
+from service.datafolder import DataFolder
+from service.keys import list_keys
 from service.settings import ENV_PREFIX, Settings
 
 GRACE_SECONDS = 30
@@ -21,23 +27,33 @@ GRACE_SECONDS = 30
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 def serve(host: str, port: int) -> None:
-    """Answer over HTTP on this machine: POST /v1/classify.
+    """Answer over HTTP: POST /v1/classify for documents, /v1/jobs for files.
 
-    Settings by environment: DUALUSE_MODEL, DUALUSE_MAX_BODY_BYTES, DUALUSE_MAX_DOCUMENTS,
-    DUALUSE_MAX_CONCURRENT, DUALUSE_MAX_WAITING.
+    Without a key (`dualuse keys add`) it serves this machine alone. Settings come from the environment (DUALUSE_...),
+    or from the TOML file that DUALUSE_CONFIG names; docs/service.md lists them.
     """
-    address = _loopback(host)
-    settings = _settings()
+    address = "127.0.0.1" if host.lower() == "localhost" else host
+    settings = read_settings()
+    DataFolder(settings.data_dir).close()  # said here in a line, were it taken; at the start of the server in thirty
+    is_open = not list_keys(open_database(settings))
+    check_quarantine(settings, is_open)
+    if is_open and not _is_loopback(address):
+        raise click.UsageError(
+            f"--host {host}: no key is defined yet, so only loopback addresses are served (127.0.0.1, ::1, localhost). "
+            "Make a key first: dualuse keys add NAME --role submit|read|admin."
+        )
     from service.app import create_app  # importing it reads the settings too, and would fail less politely
 
     model = load(settings.model)
     listener = _listen(address, port)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    app = create_app(settings, model)
     config = uvicorn.Config(
-        create_app(settings, model),
+        app,
         log_config=None,
         log_level="warning",
         ws="none",
@@ -47,27 +63,47 @@ def serve(host: str, port: int) -> None:
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{listener.getsockname()[1]}"
     click.echo(f"{model.id} answers on {url}; stop it with Ctrl-C.\n{NOTICE}", err=True)
+    if is_open:
+        click.echo("No key is defined: whoever is on this machine may ask, and nobody else.", err=True)
+    server = _Server(config, app, settings.drain_seconds)
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now it has stopped in good order
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
-def _loopback(host: str) -> str:
-    address = "127.0.0.1" if host.lower() == "localhost" else host
-    with suppress(ValueError):
-        if ipaddress.ip_address(address).is_loopback:
-            return address
-    raise click.UsageError(
-        f"--host {host}: the service has no keys yet, so it serves loopback addresses only (127.0.0.1, ::1, "
-        "localhost). To let others in, put a proxy that authenticates them in front, on this machine."
-    )
+class _Server(uvicorn.Server):
+    """A server that, once told to stop, is not ready any more but still takes requests for a while."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._app, self._drain_seconds = app, drain_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so, wait until that has been seen, then close."""
+        self._app.state.draining = True
+        left = self._drain_seconds
+        while left > 0 and not self.force_exit:
+            await asyncio.sleep(min(left, 0.1))
+            left -= 0.1
+        await super().shutdown(sockets)
 
 
-def _settings() -> Settings:
+def read_settings() -> Settings:
+    """Return the settings.
+
+    Raises click.UsageError where one of them is wrong.
+    """
     try:
         return Settings()
     except ValidationError as error:
         wrong = [f"{ENV_PREFIX}{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}." for e in error.errors()]
         raise click.UsageError(" ".join(wrong)) from None
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _listen(address: str, port: int) -> socket.socket:

@@ -6,8 +6,10 @@ or a name that was sent: answers end up in other people's logs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,8 +17,12 @@ from starlette.responses import Response
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
@@ -71,12 +77,37 @@ def invalid(errors: Sequence[FieldError]) -> Problem:
     return Problem(422, f"{count} in the request body{shown}. Nothing was classified.", errors=errors)
 
 
+def not_there() -> Problem:
+    """Return the problem of an address at which there is nothing, or nothing that this caller may know of."""
+    return Problem(404, "There is nothing at this address; /openapi.json lists what there is.")
+
+
+async def from_validation(request: Request, error: Exception) -> Response:
+    """Answer what FastAPI finds wrong with a query, a header or a path, without the value that was sent."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(one["loc"][0] == "path" for one in found):
+        return not_there().response(request.state.request_id)
+    errors = [FieldError("", f"{one['loc'][0]} {one['loc'][1]}: {_explain(one)}") for one in found]
+    problem = Problem(422, "The request is not as /openapi.json says. Nothing was done.", errors=errors)
+    return problem.response(request.state.request_id)
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    context = error.get("ctx", {})
+    if "expected" in context:
+        return f"is none of these: {context['expected']}."
+    if "pattern" in context:
+        return f"does not match {context['pattern']}."
+    return "is missing." if error["type"] == "missing" else "is not as /openapi.json says."
+
+
 async def from_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the router raises (404, 405) in our shape."""
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        detail = "There is nothing at this address; /openapi.json lists what there is."
-    elif error.status_code == 405:
+        return not_there().response(request.state.request_id)
+    if error.status_code == 405:
         detail = f"This address takes {(error.headers or {}).get('Allow', 'another method')}."
     else:
         detail = TITLES.get(error.status_code, "Error")

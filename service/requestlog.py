@@ -9,6 +9,7 @@ import re
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,10 +27,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestLog:
-    """ASGI middleware; sets `request.state.request_id` and reads `request.state.documents` (a count)."""
+    """ASGI middleware; sets `request.state.request_id` and reads `request.state.documents` (a count).
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    `count` is told of every request: method, route, status, seconds, documents.
+    """
+
+    def __init__(self, app: ASGIApp, count: Callable[[str, str | None, int | None, float, int], None]) -> None:
+        self.app, self._count = app, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, send the problem it ends in, and log it."""
@@ -58,20 +62,23 @@ class RequestLog:
             status = _CLIENT_GONE
         except Exception as error:
             # Not raised again: the server would log its message, which may quote the text it failed on.
-            _write(logging.ERROR, "failure", request_id=request_id, **_describe(error))
+            _write(logging.ERROR, "failure", request_id=request_id, **describe(error))
             if status is None:
                 failure = Problem(500, "The service failed; its log tells where, under this request's id.")
                 await failure.response(request_id)(scope, receive, send_with_id)
         finally:
+            seconds, documents = time.perf_counter() - started, state.get("documents")
+            route = getattr(scope.get("route"), "path", None)
+            self._count(scope["method"], route, status, seconds, documents or 0)
             _write(
                 logging.INFO,
                 "request",
                 request_id=request_id,
                 method=scope["method"],
-                route=getattr(scope.get("route"), "path", None),
+                route=route,
                 status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-                documents=state.get("documents"),
+                ms=round(seconds * 1000, 1),
+                documents=documents,
             )
 
 
@@ -79,7 +86,8 @@ def _request_id(given: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _describe(error: Exception) -> dict[str, Any]:
+def describe(error: Exception) -> dict[str, Any]:
+    """Tell type and place of an exception, without its message, which may quote a text."""
     frames = traceback.extract_tb(error.__traceback__)
     return {
         "error": type(error).__name__,

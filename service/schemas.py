@@ -4,14 +4,19 @@ Names are strict, so that a mistyped one is an error and not a text that silentl
 """
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from classifier.records import MAX_CHARS, MAX_ID_CHARS, Record, to_record
-from classifier.results import NOTICE, TAGS
-from service.problems import FieldError, Problem, invalid
+from classifier.results import DECISIONS, NOTICE, ROLES, TAGS
+from service.problems import MEDIA_TYPE, TITLES, FieldError, Problem, invalid
+
+EVIDENCE_DOCUMENTS = 20
+"""Documents that one request may ask evidence for: it costs as much as judging hundreds."""
 
 # A length limit also makes pydantic refuse half a surrogate pair, which is no text.
 _Id = Annotated[str, Field(max_length=MAX_ID_CHARS)]
@@ -35,15 +40,29 @@ class ClassifyRequest(BaseModel):
 
     documents: list[Document] = Field(min_length=1)
     profile: str = "balanced"
+    evidence: bool = Field(
+        default=False,
+        description=f"Tell of every tag why it was decided so; for up to {EVIDENCE_DOCUMENTS} documents.",
+    )
 
 
-def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
-    """Return a body's documents as records, and the profile it asks for.
+def schema(name: str, media_type: str = "application/json") -> dict[str, Any]:
+    """Return what an answer of one of `SCHEMAS` is in an OpenAPI document."""
+    return {"content": {media_type: {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what answers with these statuses are in an OpenAPI document."""
+    return {status: {"description": TITLES[status], **schema("Problem", MEDIA_TYPE)} for status in statuses}
+
+
+def read_request(body: bytes, max_documents: int) -> tuple[list[Record], ClassifyRequest]:
+    """Return a body's documents as records, and the request as a whole.
 
     Raises Problem: 400 where the body is not JSON, 422 where it is not a ClassifyRequest, has more than
     `max_documents`, or has a document without text.
     """
-    content = _read_json(body)
+    content = read_json(body)
     documents = content.get("documents") if isinstance(content, dict) else None
     if isinstance(documents, list) and len(documents) > max_documents:
         count = f"{len(documents):,} documents; at most {max_documents:,} are taken."
@@ -51,7 +70,10 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
     try:
         request = ClassifyRequest.model_validate(content)
     except ValidationError as error:
-        raise invalid(_explain_all(error)) from None
+        raise invalid(field_errors(error)) from None
+    if request.evidence and len(request.documents) > EVIDENCE_DOCUMENTS:
+        count = f"Is asked for {len(request.documents):,} documents; at most {EVIDENCE_DOCUMENTS} get it."
+        raise invalid([FieldError("/evidence", f"{count} Ask again for those that are flagged.")])
     records: list[Record] = []
     errors: list[FieldError] = []
     for place, document in enumerate(request.documents):
@@ -63,10 +85,20 @@ def read_request(body: bytes, max_documents: int) -> tuple[list[Record], str]:
             errors.append(FieldError(pointer, f"{record.reason} {record.mend}"))
     if errors:
         raise invalid(errors)
-    return records, request.profile
+    return records, request
 
 
-def _read_json(body: bytes) -> Any:
+def as_lines(records: Iterable[Record]) -> bytes:
+    """Return records as JSON lines, which the reader of dumps makes the same records of."""
+    rows = ({"id": record.id, "title": record.title, "abstract": record.abstract} for record in records)
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+
+
+def read_json(body: bytes) -> Any:
+    """Return what a body holds.
+
+    Raises Problem 400 where it is not JSON in UTF-8.
+    """
     # The standard library's parser: as fast as orjson on this, and it lets half a surrogate pair through to
     # where we can tell which field holds it.
     try:
@@ -83,19 +115,22 @@ def _read_json(body: bytes) -> Any:
     raise Problem(400, detail)
 
 
-def _explain_all(error: ValidationError) -> list[FieldError]:
+def field_errors(error: ValidationError, fields: Iterable[str] | None = None) -> list[FieldError]:
+    """Return pydantic's errors in our words; `fields` are the names known in a body that is one flat object."""
     errors = [
-        _explain(found["type"], found["loc"], found.get("ctx", {}))
+        _explain(found["type"], found["loc"], found.get("ctx", {}), fields)
         for found in error.errors(include_url=False, include_input=False)
     ]
     return list(dict.fromkeys(errors))  # two unknown names in one place are one error in our words
 
 
-def _explain(kind: str, place: tuple[int | str, ...], context: dict[str, Any]) -> FieldError:
+def _explain(
+    kind: str, place: tuple[int | str, ...], context: dict[str, Any], fields: Iterable[str] | None
+) -> FieldError:
     """Say one of pydantic's errors in our words: its own would name an unknown key, which may be a text."""
     if kind == "extra_forbidden":
         place = place[:-1]
-        known = Document.model_fields if place else ClassifyRequest.model_fields
+        known = fields or (Document.model_fields if place else ClassifyRequest.model_fields)
         return FieldError(_pointer(*place), f"Has a name that is not known. Known are: {', '.join(known)}.")
     messages = {
         "missing": "Is missing. Give a list of documents.",
@@ -152,11 +187,11 @@ REQUEST_BODY = {
 }
 
 
-def _object(description: str, properties: dict[str, Any]) -> dict[str, Any]:
+def _object(description: str, properties: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
         "type": "object",
         "description": description,
-        "properties": properties,
+        "properties": properties | (optional or {}),
         "required": list(properties),
         "additionalProperties": False,
     }
@@ -172,7 +207,8 @@ _JUDGEMENTS = {
     for tag in TAGS
     for part, schema in (
         ("probability", {"type": "number", "minimum": 0, "maximum": 1}),
-        ("decision", {"enum": ["flag", "clear"]}),
+        ("decision", {"enum": list(DECISIONS)}),
+        ("role", {"enum": [*ROLES, None], "description": "What the work does in the tag; null where it is clear."}),
     )
 }
 
@@ -186,6 +222,14 @@ SCHEMAS: dict[str, Any] = {
             **_JUDGEMENTS,
             "notes": {"type": "array", "items": _STRING, "description": "What to know of the text."},
             "model": _STRING,
+        },
+        optional={
+            "evidence": {
+                "type": "object",
+                "description": "Where it was asked for: by tag, the words and sentences that counted, with their "
+                "places in the text as it was sent, and what would change the decision (docs/explain.md).",
+                "additionalProperties": {"type": "object"},
+            }
         },
     ),
     "ClassifyResponse": _object(

@@ -14,8 +14,10 @@ import pytest
 
 from classifier import Model
 from tests.conftest import ROOT
-from training.card import card, counts, figures, read_choice
+from training.card import counts, figures
 from training.labels import read_labels
+from training.page import to_markdown
+from training.sections import card
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [block.partition("\n") for block in re.findall(r"```console\n\$ (.*?)```", README, re.DOTALL)]
@@ -84,7 +86,7 @@ def test_the_figures_are_those_that_were_measured_with_the_shipped_models(shippe
     for model in (shipped, fast):
         measured.append(json.loads((model.folder / "metrics.json").read_text()))
         assert measured[-1]["model"]["digest"] == model.digest
-        assert (model.folder / "README.md").read_text() == card(model.parameters, measured[-1], read_choice())
+        assert (model.folder / "README.md").read_text() == to_markdown(card(model))
     assert figures(*measured) in README
     assert counts(read_labels(ROOT / "data/labels")) in (ROOT / "data/README.md").read_text()
 

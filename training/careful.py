@@ -3,12 +3,13 @@
 Per tag a logistic regression weighs the two margins; it is fitted on the held-out fold alone, where the n-gram margins
 are out-of-fold and the encoder has not seen the records. The constant is then moved so that, over the stratified sample
 with its weights, both readings expect as many positives as the first, whose curve was fitted on five times as many
-records: true for a natural stream. A record is read a second time where any tag's first probability reaches
-`READ_FROM`.
+records: true for a natural stream. Roles are joined likewise, by `roles`. A record is read a second time where any
+tag's first probability reaches `READ_FROM`.
 """
 
 import csv
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,11 +24,12 @@ from sklearn.linear_model import LogisticRegression
 from classifier import modelfolder
 from classifier.errors import InputError
 from classifier.modelfolder import ENCODER, TOKENIZER
-from classifier.results import TAGS
-from classifier.scoring import FloatArray
+from classifier.results import ROLES, TAGS
+from classifier.scoring import FloatArray, probabilities
 from training.calibrate import BoolArray, expected_f1_threshold
 from training.featurestore import tag_matrix
-from training.labels import ROLES
+from training.roles import join_readings
+from training.sample import CALIBRATION, drawn, review_thresholds, write_sample
 from training.train import check_output, empty_model_folder, first_probabilities, fit_first, training_records
 
 HELD_OUT = "held_out.csv"
@@ -54,7 +56,7 @@ def train_careful(encoder: Path, labels_folder: Path, features_folder: Path, out
     for name in (ENCODER, TOKENIZER, HELD_OUT):
         if not (encoder / name).is_file():
             raise InputError(f"{encoder / name} is missing. Give the folder that `python -m training.teacher` wrote.")
-    ids, logits, _ = read_held_out(encoder / HELD_OUT)
+    ids, logits, role_logits = read_held_out(encoder / HELD_OUT)
     labels, features = training_records(labels_folder, features_folder)
     place = {identifier: row for row, identifier in enumerate(features.ids)}
     missing = [identifier for identifier in ids if identifier not in place]
@@ -63,12 +65,14 @@ def train_careful(encoder: Path, labels_folder: Path, features_folder: Path, out
     with TemporaryDirectory() as kept:  # `out` may be the very folder that the encoder is taken from
         for name in (ENCODER, TOKENIZER, HELD_OUT):
             shutil.copyfile(encoder / name, Path(kept) / name)
-        parameters, arrays, margins = fit_first(labels, features, labels_folder, features_folder)
+        fitted = fit_first(labels, features, labels_folder, features_folder)
+        parameters, margins = fitted.parameters, fitted.margins
         rows = [place[identifier] for identifier in ids]
-        tags = tag_matrix([label.tags for label in labels], TAGS)[rows]
+        held_out = [labels[row] for row in rows]
+        tags = tag_matrix([label.tags for label in held_out], TAGS)
         first = first_probabilities(parameters, margins[rows])
         read: BoolArray = np.asarray((first >= READ_FROM).any(axis=1))
-        weight = np.array([labels[row].weight or 0.0 for row in rows]) * read
+        weight = np.array([label.weight or 0.0 for label in held_out]) * read
         joined = {
             tag: combine(margins[rows, k], logits[:, k], tags[:, k], first[:, k], weight, read)
             for k, tag in enumerate(TAGS)
@@ -80,13 +84,19 @@ def train_careful(encoder: Path, labels_folder: Path, features_folder: Path, out
                 "title_tokens": TITLE_TOKENS,
                 "read_from": READ_FROM,
                 "combination": {tag: asdict(parts) for tag, (parts, _) in joined.items()},
+                "roles": join_readings(fitted.role_logits[rows], role_logits, held_out),
             },
             "thresholds": {"balanced": {tag: threshold for tag, (_, threshold) in joined.items()}},
         }
+        parts = [parts for parts, _ in joined.values()]
+        both = np.where(read[:, None], _probabilities(parts, margins[rows], logits), first)
+        sample = drawn(held_out, both)
+        parameters["review"] = review_thresholds(sample, parameters["thresholds"]["balanced"])
         empty_model_folder(out)
         for name in (ENCODER, TOKENIZER, HELD_OUT):
             shutil.copyfile(Path(kept) / name, out / name)
-    modelfolder.write(out, parameters, arrays)
+    write_sample(sample, out / CALIBRATION)
+    modelfolder.write(out, parameters, fitted.arrays)
     return parameters
 
 
@@ -107,6 +117,11 @@ def combine(
     intercept = float(fitted.intercept_[0])
     cut = expected_f1_threshold(expit(raw + intercept)[read])
     return Combination(a, b, constant), round(float(expit(logit_of(cut) - intercept + constant)), 4)
+
+
+def _probabilities(parts: Sequence[Combination], margins: FloatArray, logits: FloatArray) -> FloatArray:
+    first, second, constant = np.array([(p.first, p.second, p.constant) for p in parts]).T
+    return probabilities(margins * first + logits * second + constant, np.ones(len(TAGS)), np.zeros(len(TAGS)))
 
 
 def read_held_out(path: Path) -> tuple[list[str], FloatArray, FloatArray]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from classifier import assets
-from classifier.errors import InputError
+from classifier.errors import DualuseError, InputError
 from classifier.model import Model, load
 from classifier.modelfolder import write_beside
 from classifier.readers import read
@@ -16,9 +16,10 @@ from training.careful import train_careful
 from training.cases import check, read_cases, write_known_failures
 from training.dumps import find_records, hydrate
 from training.evaluate import evaluate as measure_model
-from training.evaluate import read_labelled, table
+from training.evaluate import read_labelled, summary, table
 from training.featurestore import extract_features, write_features
 from training.labels import label_of, open_license, read_labels, write_labels
+from training.swap import swap_names, swap_table
 from training.train import train as train_model
 
 LABELS, FEATURES, CASES = (assets.data_file(name) for name in ("labels", "features", "cases"))
@@ -74,7 +75,7 @@ def evaluate(
     report = measure_model(load(model), records, profile=profile, **(peers if baselines else {}))
     for subset in ("all", "not hard", "natural prevalence"):
         click.echo(f"{subset}\n{table(report, subset)}\n")
-    click.echo(report["labels"])
+    click.echo(f"{summary(report)}\n{report['labels']}")
     if output is not None:
         write_beside(output, json.dumps(report, indent=1) + "\n")
 
@@ -150,3 +151,22 @@ def cases_command(model: str, folder: Path, update: bool) -> None:
         click.echo(f"{name:10} {sum(o.right for o in group):4} right of {len(group)}")
     if update:
         write_known_failures(folder, outcomes)
+
+
+@data.command("swap")
+@click.argument("dump", type=_PATH)
+@click.option("--model", default=assets.DEFAULT, show_default=True, metavar="fast|careful|DIR", help="Which model.")
+@click.option(
+    "--names", default=2, show_default=True, type=click.IntRange(min=1), help="Names a kind, place and record."
+)
+@click.option("--seed", default=0, show_default=True, help="Draws other names.")
+@click.option("-o", "--output", type=_PATH, help="Write the counts to this JSON file.")
+def swap_command(dump: Path, model: str, names: int, seed: int, output: Path | None) -> None:
+    """Put names into the records of DUMP and count what changes: for listed names nothing may."""
+    records = [item for item in read(dump) if isinstance(item, Record)]
+    report = swap_names(load(model), records, names, seed)
+    click.echo(swap_table(report))
+    if output is not None:
+        write_beside(output, json.dumps(report, indent=1) + "\n")
+    if report["failed"]:
+        raise DualuseError(f"{len(report['failed'])} listed names changed a result, first {report['failed'][0]}.")

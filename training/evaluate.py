@@ -4,6 +4,7 @@ Everything the figures depend on is written with them: the records' digest, the 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,22 @@ from classifier.errors import InputError
 from classifier.model import Model
 from classifier.readers import read
 from classifier.records import BY_ALIAS, Columns, Record, Refusal
-from classifier.results import TAGS
+from classifier.results import ROLES, TAGS, Result
 from training.baselines import keyword_list, tfidf_logistic
 from training.featurestore import tag_matrix
 from training.labels import Label, kind_of, label_of
-from training.metrics import MEASURES, Figures, Judged, measure
+from training.metrics import (
+    MEASURES,
+    RELIABILITY,
+    Figures,
+    IntArray,
+    Judged,
+    measure,
+    reading_order,
+    reliability,
+    role_figures,
+)
+from training.roles import role_numbers
 
 LABELS_NOTE = (
     "Labels were given by language-model annotators who read each record under the codebook; "
@@ -76,7 +88,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return figures per system, subset and tag (see `measure`); baselines take part where their files are given."""
     documents, labels = labelled.documents, labelled.labels
-    systems = {model.id: judge(model, documents, profile)}
+    results = model.judge(labelled.records, profile=profile)
+    systems = {model.id: judged_of(results)}
     if keywords is not None:
         systems["keyword list"] = keyword_list(documents, keywords)
     if labels_folder is not None and features_folder is not None:
@@ -92,16 +105,20 @@ def evaluate(
             "sha256_of_ids": hashlib.sha256("\n".join(label.id for label in labels).encode()).hexdigest(),
         },
         "read_again": _share_read_again(model, documents, labels),
+        "decisions": dict(sorted(Counter(_decision(result) for result in results).items())),
+        "roles": role_figures(role_numbers(labels), _roles_of(results), TAGS),
+        **_of_a_stream(truth, systems[model.id].score, labels),
         "labels": LABELS_NOTE,
         "interval": "2.5th to 97.5th percentile of 1,000 bootstrap resamplings of the records",
         "systems": {name: _by_subset(truth, judged, labels) for name, judged in systems.items()},
     }
 
 
-def judge(model: Model, documents: Sequence[tuple[str, str]], profile: str) -> Judged:
-    """Return the model's probabilities and flags for documents."""
-    score = model.probabilities(list(documents))
-    return Judged(score, model.flags(score, profile))
+def judged_of(results: Sequence[Result]) -> Judged:
+    """Return the probabilities and flags of results."""
+    rows = [list(result.judgements.values()) for result in results]
+    score = np.array([[judgement.probability for judgement in row] for row in rows])
+    return Judged(score, np.array([[judgement.decision == "flag" for judgement in row] for row in rows]))
 
 
 def table(report: dict[str, Any], subset: str = "all") -> str:
@@ -112,6 +129,42 @@ def table(report: dict[str, Any], subset: str = "all") -> str:
             cells = "".join(f"{_cell(figures[name]):>26}" for name in MEASURES)
             lines.append(f"{system:32}{tag:16}{cells}")
     return "\n".join(lines)
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Return in plain text what the tables leave out: decisions, roles, and what holds for a natural stream."""
+    lines = ["decisions  " + ", ".join(f"{name} {count:,}" for name, count in report["decisions"].items())]
+    roles = report["roles"]["all"]
+    parts = (("accuracy", "accuracy"), ("usual", "always the commonest"), ("unusual_f1", "F1 of other roles"))
+    lines.append("roles      " + ", ".join(f"{words} {_cell(roles[key])}" for key, words in parts))
+    for top, row in report.get("reading_order", {}).items():
+        lines.append(f"{top:10} of a natural stream holds {_cell(row['recall'])} of its tagged records")
+    for tag, row in report.get("reliability", {}).items():
+        lines.append(f"{tag:16}" + ", ".join(f"{name.replace('_', ' ')} {_cell(row[name])}" for name in RELIABILITY))
+    return "\n".join(lines)
+
+
+def _of_a_stream(truth: np.ndarray[Any, Any], score: np.ndarray[Any, Any], labels: Sequence[Label]) -> dict[str, Any]:
+    """Return reliability and reading order on the stratified sample with its weights, where there is any."""
+    rows = np.array([label.weight is not None for label in labels])
+    if not rows.any():
+        return {}
+    weight = np.array([label.weight for label in labels if label.weight is not None])
+    return {
+        "reliability": reliability(truth[rows], score[rows], TAGS, weight),
+        "reading_order": reading_order(truth[rows], score[rows], weight),
+    }
+
+
+def _decision(result: Result) -> str:
+    """Return the decision on a record as a whole: the strongest of its tags'."""
+    found = {judgement.decision for judgement in result.judgements.values()}
+    return next(decision for decision in ("abstain", "flag", "review", "clear") if decision in found)
+
+
+def _roles_of(results: Sequence[Result]) -> IntArray:
+    roles = [[judgement.role for judgement in result.judgements.values()] for result in results]
+    return np.array([[-1 if role is None else ROLES.index(role) for role in row] for row in roles])
 
 
 def _share_read_again(model: Model, documents: list[tuple[str, str]], labels: Sequence[Label]) -> dict[str, float]:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import scipy.sparse as sp
 
 from classifier.errors import InputError
+from classifier.evidence import ngram_names
 from classifier.features import UInt64Array, extract
 from classifier.records import Record, in_batches
 from classifier.scoring import look_up
@@ -34,12 +35,16 @@ class Features:
 
 
 def extract_features(records: Iterable[Record]) -> Features:
-    """Hash the records' n-grams and keep those that occur in at least `MIN_RECORDS` of them."""
+    """Hash the records' n-grams and keep those that occur in at least `MIN_RECORDS` of them.
+
+    Raises InputError where two different n-grams have the hash of one that is kept.
+    """
     ordered = sorted(records, key=lambda record: record.id)
     documents = [(record.title, record.abstract) for record in ordered]
     seen = [_distinct_hashes(batch) for batch in in_batches(documents, _BATCH)]
     hashes, in_records = np.unique(np.concatenate(seen), return_counts=True)
     ngrams = hashes[in_records >= MIN_RECORDS]
+    check_collisions(documents, ngrams)
     return Features(tuple(record.id for record in ordered), ngrams, count_matrix(documents, ngrams))
 
 
@@ -51,6 +56,28 @@ def count_matrix(documents: Iterable[tuple[str, str]], ngrams: UInt64Array) -> s
         coordinates = (counts.document.astype(np.int32), counts.entry.astype(np.int32))  # liblinear takes no wider
         parts.append(sp.csr_array((counts.count, coordinates), shape=(len(batch), len(ngrams)), dtype=np.int64))
     return sp.csr_array(sp.vstack(parts, format="csr"))
+
+
+def check_collisions(documents: Iterable[tuple[str, str]], ngrams: UInt64Array) -> None:
+    """Make sure that each kept hash stands for one n-gram: only here are the words known.
+
+    The words of one would speak for the other, in scores and in what is named as evidence.
+
+    Raises InputError with the number of hashes that stand for several n-grams, and no word of theirs.
+    """
+    names: dict[int, str] = {}
+    shared: set[int] = set()
+    for title, abstract in documents:
+        hashes = extract([(title, abstract)]).hash
+        kept = ngrams[np.minimum(np.searchsorted(ngrams, hashes), len(ngrams) - 1)] == hashes
+        for key, name, is_kept in zip(hashes.tolist(), ngram_names(title, abstract), kept.tolist(), strict=True):
+            if is_kept and names.setdefault(key, name) != name:
+                shared.add(key)
+    if shared:
+        raise InputError(
+            f"{len(shared):,} of {len(ngrams):,} n-grams to be kept have the hash of another n-gram. "
+            "Change the constants of the hash in classifier/features.py and raise FEATURES_VERSION."
+        )
 
 
 def write_features(features: Features, folder: Path) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from classifier.errors import InputError
-from classifier.results import TAGS
+from classifier.results import ROLES, TAGS
 
 SPLITS = ("train", "dev")
-ROLES = ("enables", "counters", "studies")
 FIELDS = (
     "id",
     "split",
@@ -35,6 +34,7 @@ _LICENSES = {
     "US government work, public domain": "US-public-domain",
     "ACL Anthology: CC BY 4.0 (2016 on)": "CC-BY-4.0",
     "European Commission / CORDIS project text": "CC-BY-4.0",
+    "Apache-2.0": "Apache-2.0",  # data/authored: our own writing
 }
 _ACL_OPEN_SINCE = 2016
 _PAPER_SOURCES = ("arxiv", "acl", "paperlists")

@@ -1,14 +1,14 @@
 """Fine-tune a small language model's encoder on the labels: the second reading of the careful model.
 
-`python -m training.teacher DUMP -o DIR` needs the texts and the `teacher` extra; on two processor cores it takes an
-hour or two. One fold of the training records (near duplicates kept together) is held out: what the encoder says of
-those is written to `held_out.csv`, and the careful model's combination is fitted on that alone, since a model asked
-about records it learned from remembers rather than reads. Weights differ from run to run and machine to machine, so the
-encoder itself is shipped, and not rebuilt by `dualuse train`.
+`python -m training.teacher DUMP -o DIR` needs the texts and the `teacher` extra; on two processor cores with bfloat16
+arithmetic it takes an hour. One fold of the training records (near duplicates kept together) is held out: what the
+encoder says of those is written to `held_out.csv`, and the careful model's combination is fitted on that alone, since a
+model asked about records it learned from remembers rather than reads. Weights differ from run to run and machine to
+machine, so the encoder itself is shipped, and not rebuilt by `dualuse train`.
 """
 
+import copy
 import csv
-import math
 import random
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -26,16 +26,20 @@ from transformers import AutoModel
 
 from classifier import assets
 from classifier.modelfolder import ENCODER, TOKENIZER
-from classifier.results import TAGS
+from classifier.results import ROLES, TAGS
 from classifier.second import Encoder, Tokens
 from training.careful import HELD_OUT, MAX_TOKENS, TITLE_TOKENS
 from training.dumps import find_records
 from training.fit import folds, idf_levels, near_duplicate_groups, unit_vectors
-from training.labels import ROLES, Label
+from training.labels import Label
 from training.train import training_records
 
-EPOCHS, BATCH, RATE, HEAD_RATE = 3, 16, 1e-4, 1e-3
-WARM_UP = 0.06
+EPOCHS, BATCH, RATE, HEAD_RATE = 4, 16, 1e-4, 1e-3
+WARM_UP = 200  # steps
+LENGTHS = (128, 160, 208)
+"""Word pieces that a text is cut to, drawn anew for every batch: other parts of a long text each time."""
+AVERAGING = 0.9985
+"""How much of the running mean of the weights a step keeps; the mean is shipped, being steadier than the last step."""
 ROLE_LOSS = 0.3
 SMOOTHING, HARD_SMOOTHING = 0.02, 0.1
 """How far a label is from certain: a hard record is one on which two careful readers could disagree."""
@@ -46,7 +50,10 @@ class Network(nn.Module):  # type: ignore[misc]
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.encoder = AutoModel.from_pretrained(str(folder), attn_implementation="eager")
+        # Dropping attention costs a third of the time on a processor, for its random numbers, and brought nothing.
+        self.encoder = AutoModel.from_pretrained(
+            str(folder), attn_implementation="eager", attention_probs_dropout_prob=0.0
+        )
         size = self.encoder.config.hidden_size
         self.dropout = nn.Dropout(0.1)
         self.tags, self.roles = nn.Linear(size, len(TAGS)), nn.Linear(size, len(TAGS) * len(ROLES))
@@ -80,17 +87,20 @@ def main(dumps: tuple[Path, ...], output: Path, seed: int) -> None:
         pretrained = unpack_pretrained(Path(name))
         (output / TOKENIZER).write_bytes((pretrained / TOKENIZER).read_bytes())
         net = Network(pretrained)
-    reader = Tokens(output, MAX_TOKENS, TITLE_TOKENS)
-    tokens = [reader.encode(texts[label.id]) for label in labels]
-    fine_tune(net, [tokens[i] for i in learn], [labels[i] for i in learn], seed)
+    readers = [Tokens(output, length, TITLE_TOKENS) for length in LENGTHS]
+    tokens = [[reader.encode(texts[label.id]) for reader in readers] for label in labels]
+    net = fine_tune(net, [tokens[i] for i in learn], [labels[i] for i in learn], seed)
     export(net, output)
     second = Encoder(output, MAX_TOKENS, TITLE_TOKENS)
     chosen = [labels[i] for i in held_out]
     write_held_out(output / HELD_OUT, chosen, *second.read([texts[label.id] for label in chosen]))
 
 
-def fine_tune(net: Network, tokens: Sequence[Any], labels: Sequence[Label], seed: int) -> None:
-    """Train tags and roles together; a role is learned only where its tag applies."""
+def fine_tune(net: Network, tokens: Sequence[Any], labels: Sequence[Label], seed: int) -> Network:
+    """Train tags and roles together and return the running mean of the network.
+
+    `tokens`: per record, its tokens at each of `LENGTHS`. A role is learned only where its tag applies.
+    """
     torch.manual_seed(seed)
     shuffle = random.Random(seed)
     smooth = torch.tensor([HARD_SMOOTHING if label.hard else SMOOTHING for label in labels])[:, None]
@@ -98,15 +108,20 @@ def fine_tune(net: Network, tokens: Sequence[Any], labels: Sequence[Label], seed
     roles = torch.tensor([[_role_number(label, tag) for tag in TAGS] for label in labels])
     optimiser = torch.optim.AdamW(_parameter_groups(net))
     rates = [group["lr"] for group in optimiser.param_groups]
-    steps, step = EPOCHS * math.ceil(len(labels) / BATCH), 0
+    mean = copy.deepcopy(net)
+    step = 0
     net.train()
     for epoch in range(EPOCHS):
-        for rows in _batches(tokens, shuffle):
+        batches = list(_batches(tokens, shuffle))
+        for place, rows in enumerate(batches):
             step += 1
-            factor = min(step / (WARM_UP * steps), max(0.02, (steps - step) / (steps - WARM_UP * steps)))
+            done = (epoch + place / len(batches)) / EPOCHS
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-            tag_logits, role_logits = net(**_padded([tokens[i] for i in rows]))
+                group["lr"] = rate * min(1, step / WARM_UP) * max(0.02, 1 - done)
+            length = shuffle.randrange(len(LENGTHS))
+            with torch.autocast("cpu", torch.bfloat16):
+                tag_logits, role_logits = net(**_padded([tokens[i][length] for i in rows]))
+            tag_logits, role_logits = tag_logits.float(), role_logits.float()
             loss = nn.functional.binary_cross_entropy_with_logits(tag_logits, tags[rows], reduction="sum") / len(rows)
             known = roles[rows] >= 0
             if known.any():
@@ -115,8 +130,12 @@ def fine_tune(net: Network, tokens: Sequence[Any], labels: Sequence[Label], seed
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
+            with torch.no_grad():
+                for kept, now in zip(mean.parameters(), net.parameters(), strict=True):
+                    kept.lerp_(now, 1.0 if step <= WARM_UP else 1 - AVERAGING)
             if step % 50 == 0:
-                click.echo(f"epoch {epoch + 1}, step {step} of {steps}: loss {loss.item():.3f}", err=True)
+                click.echo(f"epoch {epoch + 1}, step {place + 1} of {len(batches)}: loss {loss.item():.3f}", err=True)
+    return mean
 
 
 def export(net: Network, folder: Path) -> None:
@@ -178,7 +197,7 @@ def _batches(tokens: Sequence[Any], shuffle: random.Random, window: int = 32) ->
     shuffle.shuffle(rows)
     batches = []
     for start in range(0, len(rows), BATCH * window):
-        near = sorted(rows[start : start + BATCH * window], key=lambda i: len(tokens[i][0]))
+        near = sorted(rows[start : start + BATCH * window], key=lambda i: len(tokens[i][-1][0]))
         batches += [near[i : i + BATCH] for i in range(0, len(near), BATCH)]
     shuffle.shuffle(batches)
     yield from batches

@@ -1,12 +1,14 @@
 """Rebuild the shipped model from `data/labels` and `data/features`: no text, no network, the same digest.
 
 The way: unit vectors of n-gram counts -> near duplicates grouped -> out-of-fold margins -> calibration and thresholds;
-then one fit on all training records, its weights rounded to 16 bits.
+then one fit on all training records, its weights rounded to 16 bits. Roles are learned beside it (`roles`), and the
+probabilities of the stratified sample are kept, for review thresholds and for `dualuse thresholds` (`sample`).
 """
 
 import hashlib
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,11 @@ from training.fit import (
 )
 from training.labels import Label, read_labels
 from training.pipeline import build_pipeline
+from training.roles import fit_roles
+from training.sample import CALIBRATION, drawn, review_thresholds, write_sample
 
+NEAR_DOUBT = ("doubt 2", "doubt 3", "authored")
+"""Records chosen or written for being hard to tell: they teach, but a threshold fitted on them flags too little."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _LARGEST_WEIGHT = 32767
 
@@ -45,13 +51,26 @@ def train(labels_folder: Path, features_folder: Path, out: Path, settings: Setti
     """
     check_output(out)
     labels, features = training_records(labels_folder, features_folder)
-    parameters, arrays, _ = fit_first(labels, features, labels_folder, features_folder, settings)
-    parameters |= {"id": out.name}
+    first = fit_first(labels, features, labels_folder, features_folder, settings)
+    parameters, arrays = first.parameters, first.arrays
+    sample = drawn(labels, first_probabilities(parameters, first.margins))
+    parameters |= {"id": out.name, "review": review_thresholds(sample, parameters["thresholds"]["balanced"])}
     empty_model_folder(out)
+    write_sample(sample, out / CALIBRATION)
     modelfolder.write(out, parameters, arrays)
     joblib.dump(build_pipeline(parameters, arrays), out / "pipeline.joblib", compress=3)
     modelfolder.write_manifest(out)
     return parameters
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The n-gram model, with its out-of-fold margins (records, tags) and role logits (records, tags, roles)."""
+
+    parameters: dict[str, Any]
+    arrays: modelfolder.Arrays
+    margins: FloatArray
+    role_logits: FloatArray
 
 
 def fit_first(
@@ -60,8 +79,8 @@ def fit_first(
     labels_folder: Path,
     features_folder: Path,
     settings: Settings | None = None,
-) -> tuple[dict[str, Any], modelfolder.Arrays, FloatArray]:
-    """Fit the n-gram model; return its parameters, arrays, and out-of-fold margins (records, tags)."""
+) -> First:
+    """Fit the n-gram model: tags and roles."""
     settings = settings or Settings()
     tags = tag_matrix([label.tags for label in labels], TAGS)
     idf = idf_levels(features.counts)
@@ -71,6 +90,7 @@ def fit_first(
     weight = np.array([label.weight or 0.0 for label in labels])
     curves = [fit_curve(margins[drawn, k], tags[drawn, k], weight[drawn]) for k in range(len(TAGS))]
     linear = fit(unit, tags, settings)
+    roles = fit_roles(labels, features, idf)
     scale = np.array([float(f"{s:.6g}") for s in np.abs(linear.weights).max(axis=0) / _LARGEST_WEIGHT])
     weights = np.clip(np.rint(linear.weights / scale), -_LARGEST_WEIGHT, _LARGEST_WEIGHT).astype(np.int16)
     parameters: dict[str, Any] = {
@@ -81,6 +101,7 @@ def fit_first(
         "intercept": {tag: round(float(b), 6) for tag, b in zip(TAGS, linear.intercept, strict=True)},
         "slope": {tag: curve.slope for tag, curve in zip(TAGS, curves, strict=True)},
         "offset": {tag: curve.offset for tag, curve in zip(TAGS, curves, strict=True)},
+        "roles": roles.section,
         "trained_on": {
             "records": len(labels),
             "positives": dict(zip(TAGS, tags.sum(axis=0).tolist(), strict=True)),
@@ -90,10 +111,12 @@ def fit_first(
         "libraries": {name: version(name) for name in LIBRARIES},
     }
     probability = first_probabilities(parameters, margins)
+    usual = np.array([label.chosen not in NEAR_DOUBT for label in labels])
     parameters["thresholds"] = {
-        "balanced": {tag: best_f1_threshold(probability[:, k], tags[:, k]) for k, tag in enumerate(TAGS)}
+        "balanced": {tag: best_f1_threshold(probability[usual, k], tags[usual, k]) for k, tag in enumerate(TAGS)}
     }
-    return parameters, {"ngrams": features.ngrams, "idf": idf, "weights": weights}, margins
+    arrays = {"ngrams": features.ngrams, "idf": idf, "weights": weights, **roles.arrays}
+    return First(parameters, arrays, margins, roles.logits)
 
 
 def first_probabilities(parameters: dict[str, Any], margins: FloatArray) -> FloatArray:

@@ -100,25 +100,35 @@ def test_flags_are_counted_and_every_histogram_holds_every_record(shipped: Model
         assert told[tag]["Threshold"] == f"{shipped.thresholds['balanced'][tag]:.3f}"
 
 
-def test_the_queue_is_the_most_probable_first_and_equals_go_by_id(shipped: Model) -> None:
+def test_the_queue_has_what_enables_first_then_the_most_probable_and_equals_go_by_id(shipped: Model) -> None:
     same = [(f"twin-{letter}", *RECORDS[0][1:]) for letter in "dacb"]
-    records = [*RECORDS, *same]
+    defence = "We detect hostile drones by radar and jam their radio link, to protect airports from attack."
+    records = [*RECORDS, ("defence", "Detecting and jamming drones", defence), *same]
     rows = queue(report_of(shipped, records, batch=9, top=1000).render(source="dump.jsonl"), "drones")
-    judged = shipped.classify([record[1:] for record in records])
+    results = shipped.classify([record[1:] for record in records])
     want = sorted(
-        (-result.judgements["drones"].probability, record[0])
-        for result, record in zip(judged, records, strict=True)
-        if "drones" in result.tags
+        (judged.role != "enables", -judged.probability, record[0])
+        for result, record in zip(results, records, strict=True)
+        if (judged := result.judgements["drones"]).decision == "flag"
     )
-    shown = [row[2] for row in rows]
+    assert {lower for lower, _, _ in want} == {False, True}
+    shown = [row[3] for row in rows]
     assert len(shown) == len(want)
-    for cell, (_, record_id) in zip(shown, want, strict=True):
+    for cell, (_, _, record_id) in zip(shown, want, strict=True):
         assert cell.endswith(record_id)
 
 
 def test_the_page_does_not_depend_on_batches_and_is_the_same_every_time(shipped: Model) -> None:
     pages = {report_of(shipped, RECORDS, batch, top=3).render(source="dump.jsonl") for batch in (1, 4, 1000)}
     assert len(pages) == 1
+
+
+def test_reviews_and_abstentions_are_counted(shipped: Model) -> None:
+    records = [*RECORDS, ("short", "On soils", "")]
+    report = report_of(shipped, records, batch=9)
+    found = [{j.decision for j in result.judgements.values()} for result in shipped.classify(r[1:] for r in records)]
+    assert report.abstained == sum("abstain" in decisions for decisions in found) > 0
+    assert report.reviewed == sum("review" in decisions and "flag" not in decisions for decisions in found) > 0
 
 
 def test_only_the_top_of_a_queue_is_kept(shipped: Model) -> None:

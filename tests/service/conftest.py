@@ -54,7 +54,16 @@ def model(model_folder: Path) -> Model:
     return load(model_folder)
 
 
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of this test's own, for whatever it starts."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("DUALUSE_DATA_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
-def client(model_folder: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(model=model_folder))) as client:
+def client(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    settings = Settings(model=model_folder, data_dir=tmp_path_factory.mktemp("data"))
+    with TestClient(create_app(settings)) as client:
         yield client

@@ -32,8 +32,8 @@ def test_an_address_that_others_can_reach_is_refused_with_the_way_out(
     monkeypatch.setenv("DUALUSE_MODEL", "/no/such/folder")  # so that it ends where the address is not refused
     run = CliRunner().invoke(serve, ["--host", host])
     assert run.exit_code == 2
-    assert "no keys yet" in run.output
-    assert "proxy" in run.output
+    assert "no key is defined yet" in run.output
+    assert "dualuse keys add" in run.output
 
 
 def test_a_setting_that_cannot_be_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
-from training.metrics import Judged, measure
+from training.metrics import Judged, measure, reading_order, reliability, role_figures
 
 
 @pytest.fixture
@@ -49,3 +49,59 @@ def test_a_tag_without_positives_has_no_recall_and_stays_out_of_the_mean() -> No
     assert figures["b"]["recall"]["value"] is None
     assert figures["b"]["f1"]["value"] is None
     assert figures["macro"]["f1"]["value"] == figures["a"]["f1"]["value"] == 1.0
+
+
+def test_true_probabilities_lie_on_the_line_and_exaggerated_ones_do_not() -> None:
+    rng = np.random.default_rng(0)
+    p = np.clip(rng.beta(0.5, 2.0, (1000, 1)), 1e-4, 1 - 1e-4)
+    truth = rng.random(p.shape) < p
+    weight = np.ones(len(p))
+    true = reliability(truth, p, ("a",), weight)["a"]
+    assert true["calibration_slope"]["low"] < 1 < true["calibration_slope"]["high"]
+    assert true["calibration_intercept"]["low"] < 0 < true["calibration_intercept"]["high"]
+    assert true["brier"]["value"] == pytest.approx(float(((p - truth) ** 2).mean()), abs=1e-4)
+    odds = (p / (1 - p)) ** 2
+    loud = reliability(truth, odds / (1 + odds), ("a",), weight)["a"]
+    assert loud["calibration_slope"]["value"] == pytest.approx(0.5, abs=0.1)
+    assert loud["brier_skill"]["value"] < true["brier_skill"]["value"]
+
+
+def test_saying_the_base_rate_has_no_skill_and_no_line() -> None:
+    truth = np.arange(400)[:, None] % 4 == 0
+    figures = reliability(truth, np.full((400, 1), 0.25), ("a",), np.ones(400))["a"]
+    assert figures["brier_skill"]["value"] == pytest.approx(0)
+    assert figures["calibration_slope"]["value"] is None
+
+
+def test_dropping_negatives_and_weighing_the_others_up_changes_no_reliability() -> None:
+    rng = np.random.default_rng(2)
+    p = np.clip(rng.beta(0.5, 4.0, (2000, 1)), 1e-4, 1 - 1e-4)
+    truth = rng.random(p.shape) < p
+    kept = truth[:, 0] | (rng.random(len(p)) < 0.3)
+    weight = np.where(truth[kept, 0], 1.0, 1 / 0.3)
+    whole = reliability(truth, p, ("a",), np.ones(len(p)))["a"]
+    part = reliability(truth[kept], p[kept], ("a",), weight)["a"]
+    for name in ("brier_skill", "calibration_slope"):
+        assert part[name]["value"] == pytest.approx(whole[name]["value"], abs=0.15)
+
+
+def test_reading_the_top_of_the_stream_finds_what_stands_there() -> None:
+    p = np.linspace(0.99, 0.01, 100)[:, None]
+    truth = np.zeros((100, 1), dtype=bool)
+    truth[[0, 3, 7, 50]] = True
+    found = reading_order(truth, p, np.ones(100))
+    assert found["top 5%"]["recall"]["value"] == 0.5
+    assert found["top 10%"]["recall"]["value"] == 0.75
+    heavy = np.ones(100)
+    heavy[1] = 99.0  # one record stands for half of the stream: nothing behind it is within the top
+    assert reading_order(truth, p, heavy)["top 10%"]["recall"]["value"] == 0.25
+
+
+def test_roles_are_measured_where_one_was_due_and_given() -> None:
+    due = np.array([[0], [0], [0], [0], [1], [1], [2], [-1], [1]])
+    given = np.array([[0], [0], [0], [1], [1], [0], [1], [1], [-1]])
+    figures = role_figures(due, given, ("a",))["a"]
+    assert figures["count"] == {"records": 7, "unusual": 3}
+    assert figures["accuracy"]["value"] == pytest.approx(4 / 7, abs=1e-4)
+    assert figures["usual"]["value"] == pytest.approx(4 / 7, abs=1e-4)
+    assert figures["unusual_f1"]["value"] == pytest.approx(2 * 1 / (3 + 3), abs=1e-4)

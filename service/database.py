@@ -1,0 +1,154 @@
+"""The service's two tables, in SQLite or PostgreSQL, and how they come into being.
+
+Times are seconds since 1970 (UTC), which both databases hold alike. No text of a document is ever in here: uploads
+and results are files in the data folder.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Double, Engine, String, UniqueConstraint, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from classifier.errors import DualuseError
+from service.settings import Settings
+
+_BUSY_SECONDS = 30
+
+
+class Base(DeclarativeBase):
+    """The tables; `service/migrations` makes just these."""
+
+
+class KeyRow(Base):
+    """A key; a revoked one stays, so that what it did can still be told."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    role: Mapped[str] = mapped_column(String(10))
+    sha256: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float] = mapped_column(Double)
+    revoked: Mapped[float | None] = mapped_column(Double)
+
+
+class JobRow(Base):
+    """A job, from its upload to its end."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("caller", "idempotency"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    caller: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(10), index=True)
+    format: Mapped[str | None] = mapped_column(String(10))  # of the upload; None: by its content
+    output: Mapped[str] = mapped_column(String(10))
+    keep: Mapped[str] = mapped_column(String(10))
+    profile: Mapped[str] = mapped_column(String(100))
+    id_column: Mapped[str | None] = mapped_column(String(200))
+    title_column: Mapped[str | None] = mapped_column(String(200))
+    abstract_column: Mapped[str | None] = mapped_column(String(200))
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    idempotency: Mapped[str | None] = mapped_column(String(64))  # SHA-256 of the header
+    rows: Mapped[int | None]
+    refused: Mapped[int | None]
+    failure: Mapped[str | None]
+    model: Mapped[str | None] = mapped_column(String(100))
+    created: Mapped[float] = mapped_column(Double)
+    started: Mapped[float | None] = mapped_column(Double)
+    finished: Mapped[float | None] = mapped_column(Double)
+
+
+def open_database(settings: Settings) -> Engine:
+    """Return an engine for the database of `settings`, its tables made or brought up to date.
+
+    Raises DualuseError where the URL is of another kind, or its driver is missing.
+    """
+    if settings.database_url is None:
+        make_folder(settings.data_dir)
+        engine = create_engine(f"sqlite:///{settings.data_dir / 'dualuse.sqlite'}")
+        _set_up_sqlite(engine)
+    else:
+        engine = _open_postgresql(settings.database_url.get_secret_value())
+    _migrate(engine)
+    return engine
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that only its owner may look into.
+
+    Raises DualuseError where that cannot be.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DualuseError(
+            f"{path} cannot be made: {error.strerror}. Set DUALUSE_DATA_DIR to a folder that can be written to."
+        ) from error
+
+
+def _open_postgresql(url: str) -> Engine:
+    wanted = "Give postgresql://USER:PASSWORD@HOST/NAME, or leave it out for SQLite in the data folder."
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DualuseError(f"DUALUSE_DATABASE_URL is not a URL. {wanted}") from error
+    if parsed.get_backend_name() != "postgresql":
+        raise DualuseError(f"DUALUSE_DATABASE_URL is for {parsed.get_backend_name()}. {wanted}")
+    try:
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise DualuseError(f"PostgreSQL needs {error.name}: pip install 'dualuse[service,postgres]'") from error
+
+
+def _set_up_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN would leave tables half made after a kill
+        for pragma in (
+            f"busy_timeout = {_BUSY_SECONDS * 1000}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # At once for writing: a transaction that first reads and then writes would fail where another wrote meanwhile.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # two at a time would both make the tables
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+_MIGRATING = 0x6475616C01  # any number that is nobody else's
+_SERVING = _MIGRATING + 1
+
+
+def hold_database(engine: Engine) -> Connection | None:
+    """Keep other services off a PostgreSQL database until the connection returned is closed.
+
+    SQLite needs none: it lies in the data folder, which has a lock of its own.
+
+    Raises DualuseError where another has it.
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    if connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_SERVING})").scalar():
+        return connection
+    connection.close()
+    raise DualuseError("Another service works this database. Stop it, or give this one a database of its own.")
