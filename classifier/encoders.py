@@ -9,7 +9,7 @@ import gzip
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -34,6 +34,8 @@ from classifier.writers import (
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+B = TypeVar("B", bytes, bytearray)
 
 KEEP = ("all", "id", "none")
 """What of the source goes into the output: every column, the id alone, or nothing beside the result."""
@@ -107,12 +109,12 @@ class JsonLines(Encoder):
         self._compression = compression
         self._splice = splice
 
-    def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> bytes:
+    def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> bytes | bytearray:
         """Encode one batch as whole lines."""
         if batch.table is not None or self._keep != "all" or not self._splice:
             return compress(self._anew(self._rows(batch, results), first), self._compression)
         ids = batch.records.column("id")
-        out: list[bytes] = []
+        out = bytearray()
         known: Names | None = ()
         way = _ANEW
         for place, (line, names, tail) in enumerate(zip(batch.lines, batch.names, json_members(results), strict=True)):
@@ -121,14 +123,16 @@ class JsonLines(Encoder):
             if line[0] != _OPEN or line[-1] != _CLOSE:
                 line = line.strip()
             if way == _OWN_ID:
-                out += (line[:-1], tail)
+                out += line
+                out.pop()
+                out += tail
             elif way == _NO_ID:
-                out += (b'{"id":', orjson.dumps(ids[place].as_py()), b",", line[1:-1], tail)
+                out += b'{"id":%b,%b%b' % (orjson.dumps(ids[place].as_py()), line[1:-1], tail)
             else:
                 result = results.slice(place, 1).to_pylist()[0]
                 row = output_row(ids[place].as_py(), orjson.loads(line), result, self._own_id)
-                out.append(self._anew([row], first + place))
-        return compress(b"".join(out), self._compression)
+                out += self._anew([row], first + place)
+        return compress(out, self._compression)
 
     def _way(self, names: Names | None) -> int:
         if names is None:
@@ -268,7 +272,7 @@ def open_encoder(kind: str, compression: str | None, keep: str, own_id: bool) ->
     return Table(keep, own_id, compression, "\t" if kind == "tsv" else ",")
 
 
-def compress(data: bytes, compression: str | None) -> bytes:
+def compress(data: B, compression: str | None) -> B | bytes:
     """Compress a piece of a file on its own: gzip members and zstd frames may follow one another."""
     if compression is None or not data:
         return data

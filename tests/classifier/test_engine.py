@@ -135,6 +135,7 @@ def test_a_spliced_line_reads_as_the_line_written_anew(
         assert all(line.startswith(b"{") for line in spliced)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

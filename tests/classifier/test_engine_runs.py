@@ -173,7 +173,7 @@ def test_killed_ten_times_and_taken_up_each_time_nothing_is_lost_and_a_segment_a
                 process.stdout.readline()
             process.kill()
             kills += 1
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         assert process.returncode in (0, -signal.SIGKILL)
         scored = sum(map(int, log.read_text().split())) if log.exists() else 0
         assert scored - before <= done_rows(out, count) - done + segment
