@@ -148,7 +148,7 @@ def _terms_by_entry(terms: list[dict[str, Any]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for term in terms:
         for entry in term["entries"]:
-            known = found.setdefault(entry, [])
+            known = found.setdefault(entry["id"], [])
             if term["term"] not in known:
                 known.append(term["term"])
     return found

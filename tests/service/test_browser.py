@@ -85,7 +85,7 @@ def show(browser: Chrome, url: str, width: int = 1400, scheme: str = "light", sc
 
 
 def outcome(browser: Chrome) -> str:
-    return WebDriverWait(browser, 30).until(lambda chrome: chrome.find_element(By.ID, "outcome")).text
+    return WebDriverWait(browser, 180).until(lambda chrome: chrome.find_element(By.ID, "outcome")).text
 
 
 def judge(browser: Chrome, title: str = TITLE) -> str:
@@ -132,7 +132,7 @@ def test_it_works_without_script(browser: Chrome, url: str, tmp_path: Path) -> N
     file.write_text("title\nA quadrotor\nMint\n")
     browser.find_element(By.ID, "file").send_keys(str(file))
     browser.find_element(By.CSS_SELECTOR, "form.file button").click()
-    WebDriverWait(browser, 30).until(lambda chrome: "records" in chrome.title)
+    WebDriverWait(browser, 180).until(lambda chrome: "records" in chrome.title)
     assert outcome(browser) == "1 of 2 records flagged"
 
 

@@ -110,6 +110,12 @@ def test_a_text_comes_back_as_text_with_the_words_that_counted_marked(told: str)
     assert plain == TEXT["abstract"].replace("\r\n", "\n")
 
 
+def test_control_list_entries_come_with_their_date_and_strength_and_the_word_that_points_to_them(told: str) -> None:
+    (first,) = re.findall(r'<ul class="entries">\s*<li>(.*?)</li>', told, re.DOTALL)[:1]
+    assert "Named in the text: <bdi>quadrotor</bdi>" in first
+    assert re.search(r'direct; list of <time datetime="20\d\d-\d\d-\d\d">', first)
+
+
 def test_what_could_make_a_line_read_otherwise_is_not_shown(client: TestClient) -> None:
     told = client.post("/", data={"title": "quadrotor \u202etxt.exe \x07", "abstract": ""}).text
     shown = re.search(r'<p class="title">(.*?)</p>', told, re.DOTALL)
