@@ -24,10 +24,13 @@ from training.train import training_records
 CANDIDATES = (
     Settings(c=4, ratio=False),
     Settings(c=16, ratio=False),
+    Settings(c=64, ratio=False),
     Settings(c=8),
+    Settings(c=16),
     Settings(c=32),
     Settings(c=64),
     Settings(c=32, smoothing=0.3),
+    Settings(c=32, smoothing=3),
 )
 
 

@@ -96,7 +96,7 @@ def test_a_page_holds_the_text_marked_and_nothing_that_runs_or_loads(fast: Model
     parser = Checked()
     parser.feed(page)
     assert not parser.tags & {"script", "img", "link", "iframe", "b"}
-    assert parser.text.count("alert(1)") == 1
+    assert "alert(1)" in parser.text
     assert '<mark class="for"' in page
     assert "\x1b" not in page
 
