@@ -112,8 +112,7 @@ def swap_names(model: Model, records: Sequence[Record], names_each: int, seed: i
         for (kind, place), tally in sorted(tallies.items(), key=lambda item: (item[0][0], PLACES.index(item[0][1])))
     ]
     return {
-        "model": model.id,
-        "digest": model.digest,
+        "model": {"id": model.id, "digest": model.digest},
         "records": len(records),
         "seed": seed,
         "rows": rows,

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from classifier import TAGS, Model, load, modelfolder
 from classifier.cleaning import CLEANING_VERSION
 from classifier.features import FEATURES_VERSION, extract
+from classifier.results import ROLES
 from service.app import create_app
 from service.settings import Settings
 
@@ -39,11 +40,19 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "intercept": dict.fromkeys(TAGS, -0.7),
         "slope": dict.fromkeys(TAGS, 2.5),
         "offset": dict.fromkeys(TAGS, -0.3),
+        "review": dict.fromkeys(TAGS, 0.2),
+        "roles": {
+            "scale": dict.fromkeys(TAGS, dict.fromkeys(ROLES, 0.001)),
+            "intercept": dict.fromkeys(TAGS, dict(zip(ROLES, (1.0, 0.0, -1.0), strict=True))),
+        },
     }
     arrays: modelfolder.Arrays = {
         "ngrams": np.array([entry[0] for entry in entries], dtype=np.uint64),
         "idf": np.array([310, 420, 250, 500, 480, 390], dtype=np.uint16),
         "weights": np.array([entry[1] for entry in entries], dtype=np.int16),
+        "role_ngrams": np.array([entry[0] for entry in entries], dtype=np.uint64),
+        "role_idf": np.full(len(entries), 300, dtype=np.uint16),
+        "role_weights": np.zeros((len(entries), len(TAGS) * len(ROLES)), dtype=np.int16),
     }
     modelfolder.write(folder, parameters, arrays)
     return folder
