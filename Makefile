@@ -14,8 +14,9 @@ demo: .venv/base
 test: .venv/test
 	$(BIN)/pytest -m "not heavy"
 
+# What `make test` leaves out.
 test-all: .venv/test .venv/spark java postgresql chromium
-	$(BIN)/pytest
+	$(BIN)/pytest -m heavy
 
 # Spark 4 runs on Java 17 or later. Where there is none and apt-get is, it is installed.
 java:
