@@ -43,7 +43,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "review": dict.fromkeys(TAGS, 0.2),
         "roles": {
             "scale": dict.fromkeys(TAGS, dict.fromkeys(ROLES, 0.001)),
-            "intercept": dict.fromkeys(TAGS, dict(zip(ROLES, (1.0, 0.0, -1.0), strict=True))),
+            "intercept": {tag: dict(zip(ROLES, (1.0, 0.0, -1.0), strict=True)) for tag in TAGS},
         },
     }
     arrays: modelfolder.Arrays = {
