@@ -34,7 +34,8 @@ class Costless:
 
     def __init__(self, model: Model) -> None:
         """Take identity and result columns from a real model."""
-        self.id, self.digest, self.folder, self.thresholds = model.id, model.digest, model.folder, model.thresholds
+        self.id, self.digest, self.folder = model.id, model.digest, model.folder
+        self.thresholds, self.review_thresholds = model.thresholds, model.review_thresholds
         self._result = model.judge_arrow(pa.array(["Soil"]), pa.array(["Worms."]))
 
     def prepare(self) -> bool:

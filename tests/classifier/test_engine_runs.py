@@ -38,7 +38,8 @@ done = real.judge_arrow(pa.array(["Quadrotor"]), pa.array(["It flies."]))
 
 class Quick:
     prepare = bool
-    id, digest, folder, thresholds = real.id, real.digest, real.folder, real.thresholds
+    id, digest, folder = real.id, real.digest, real.folder
+    thresholds, review_thresholds = real.thresholds, real.review_thresholds
     def judge_arrow(self, titles, abstracts, *, profile="balanced"):
         with open(LOG, "a") as log:
             log.write(f"{len(titles)}\\n")
@@ -52,7 +53,8 @@ def judged_by(shipped: Model) -> Any:
 
     class Quick:
         prepare = staticmethod(bool)
-        id, digest, folder, thresholds = shipped.id, shipped.digest, shipped.folder, shipped.thresholds
+        id, digest, folder = shipped.id, shipped.digest, shipped.folder
+        thresholds, review_thresholds = shipped.thresholds, shipped.review_thresholds
         scored = 0
 
         def judge_arrow(self, titles: pa.Array, abstracts: pa.Array, *, profile: str = "balanced") -> pa.RecordBatch:
