@@ -17,7 +17,7 @@ from classifier.features import Int64Array
 from classifier.redaction import redact
 
 FEWEST_WORDS = 8
-ODD = 0.14
+ODD = 0.18
 """Known n-grams per byte under which a text's language is looked at: some .24 are usual in English, .03 elsewhere."""
 UNKNOWN = 0.07
 """Known n-grams per byte under which a text with no language's words of grammar is taken for unknown."""
