@@ -248,7 +248,7 @@ def test_an_interrupted_run_leaves_no_output_and_exits_with_130(tmp_path: Path) 
         while process.poll() is None and list(tmp_path.iterdir()) == [fifo]:  # until it has begun to write
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=180)
     assert process.returncode == 130, stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 

@@ -71,7 +71,7 @@ def test_documents_of_every_kind_are_judged_alike(shipped: Model) -> None:
 
 def test_a_plain_text_is_an_abstract_and_the_result_says_that_the_title_is_missing(shipped: Model) -> None:
     (result,) = shipped.classify(["Swarms of quadrotors plan collision-free paths."])
-    assert result.notes == ("no title",)
+    assert result.notes[:1] == ("no title",)
     assert result.id == "row-1"
     assert "drones" in result.tags
 
