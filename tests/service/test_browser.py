@@ -118,7 +118,7 @@ def test_it_can_be_used_by_keyboard_and_the_outcome_takes_the_focus(browser: Chr
         outline = element.value_of_css_property("outline-style")
         assert outline != "none", f"the focus on {reached[-1]} cannot be seen"
     assert reached[0] == "Skip to the form"
-    assert reached[2:6] == ["title", "abstract", "Judge the text", "file"]
+    assert reached[2:8] == ["title", "abstract", "text-profile", "Judge the text", "file", "file-profile"]
     judge(browser)
     assert browser.switch_to.active_element.get_attribute("id") == "outcome"
     assert browser.title.startswith("Flagged: drones")
