@@ -355,9 +355,10 @@ def main(
         counts = Observation()
         flags = [sql.count_if(sql.col(f"{tag}_decision") == "flag").alias(tag) for tag in TAGS]
         rows, refused = sql.count(sql.lit(1)).alias("rows"), sql.count(REFUSED).alias(REFUSED)
-        judged.observe(counts, rows, refused, *flags).write.mode("overwrite" if overwrite else "errorifexists").format(
+        writer = judged.observe(counts, rows, refused, *flags).write
+        writer.mode("overwrite" if overwrite else "errorifexists").format(
             output_format or ("json" if _format_of(target) == "json" else "parquet")
-        ).save(target)
+        ).option("ignoreNullFields", False).save(target)  # every JSON record has every column, as everywhere else
         _print_summary(counts.get)
     except PySparkException as error:
         hint = ""

@@ -179,7 +179,7 @@ def test_rows_that_cannot_be_judged_come_out_with_their_columns_and_the_reason(s
     df = spark.sql(f"SELECT * FROM VALUES {', '.join(rows)} AS t(id, title, abstract)").coalesce(1)
     a, b, c, d, e, f = classified(df)
     assert a["refused"] is None
-    assert a["notes"] == ["no abstract"]
+    assert "no abstract" in a["notes"]
     assert b["refused"] == "record: title and abstract are both empty. Fill in one of them, or leave the row out."
     assert "title: 1,000,001 characters" in c["refused"]
     assert c["title"] == long
@@ -273,7 +273,7 @@ def test_the_job_keeps_csv_rows_and_json_lines_that_spark_cannot_read(spark: Spa
     assert "rows in 3 = judged 1 + refused 2" in done.stderr
     rows = {row["id"]: row for row in json_rows(tmp_path / "out.json")}
     assert rows["1"]["title"] == 'Drones,\nsays "he"'
-    assert "refused" not in rows["1"]
+    assert rows["1"]["refused"] is None
     assert rows["2"]["_corrupt_record"] == "2,Two,2020,more"
     assert "Spark could not read the row" in rows["3"]["refused"]
 

@@ -23,7 +23,7 @@ OPERATIONS = [
     # where nothing is sent, nothing wrong can be
     if mode is GenerationMode.POSITIVE or {"parameters", "requestBody"} & operation.keys()
 ]
-NOT_IN_SCHEMA = {"/v1/classify", "/v1/jobs"}
+NOT_IN_SCHEMA = {"/v1/classify", "/v1/classify/flat", "/v1/jobs"}
 """Where more is asked than a schema can say: a text in every document, a known profile, a file's format."""
 
 
