@@ -196,13 +196,12 @@ _PER_TAG = {
 
 
 def _common(model: Model, profile: str) -> dict[str, Any]:
-    review = getattr(model, "review_thresholds", {})
     return {
         "profile": profile,
         "model": model.id,
         "model_sha256": model.digest,
         "thresholds": {tag: model.thresholds[profile][tag] for tag in TAGS},
-        "review_thresholds": {tag: review.get(tag) for tag in TAGS},
+        "review_thresholds": {tag: model.review_thresholds[tag] for tag in TAGS},
         "software": version("dualuse"),
     }
 
