@@ -241,14 +241,19 @@ def test_an_interrupted_run_leaves_no_output_and_exits_with_130(tmp_path: Path) 
     fifo = tmp_path / "in.jsonl"
     os.mkfifo(fifo)
     command = [sys.executable, "-m", "classifier.cli", "classify", str(fifo), "-o", str(tmp_path / "out.jsonl")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )
     with os.fdopen(os.open(fifo, os.O_RDWR), "wb") as pipe:  # does not wait for a reader that failed to start
         pipe.write(b'{"title": "Soil"}\n' * 2000)
         pipe.flush()
         while process.poll() is None and list(tmp_path.iterdir()) == [fifo]:  # until it has begun to write
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=180)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
