@@ -1,9 +1,13 @@
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from classifier import Model, load
 
+T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 
 
@@ -17,3 +21,14 @@ def shipped() -> Model:
 def fast() -> Model:
     """The n-gram model, whose scores depend on nothing but its table."""
     return load("fast")
+
+
+def in_threads(task: Callable[[], T], count: int) -> list[T]:
+    """Do a task in several threads at once; return what each got."""
+    got: list[T] = []
+    threads = [threading.Thread(target=lambda: got.append(task())) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return got

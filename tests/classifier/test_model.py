@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier import DualuseError, Model, ModelError, Record, load, modelfolder
-from tests.conftest import ROOT
+from tests.conftest import ROOT, in_threads
 
 TEXTS = [json.loads(line) for line in (ROOT / "data/examples/papers.jsonl").read_text().splitlines()]
 DOCUMENTS = [(t["title"] or "", t.get("abstract") or "") for t in TEXTS if t["title"]]
@@ -32,14 +31,7 @@ def test_a_text_gets_the_same_bits_alone_in_a_batch_and_in_any_order(
 
 def test_threads_sharing_a_model_get_the_same_bits(shipped: Model) -> None:
     want = shipped.probabilities(DOCUMENTS).tobytes()
-    got: list[bytes] = []
-    threads = [
-        threading.Thread(target=lambda: got.append(shipped.probabilities(DOCUMENTS).tobytes())) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    got = in_threads(lambda: shipped.probabilities(DOCUMENTS).tobytes(), 4)
     assert got == [want] * 4
 
 

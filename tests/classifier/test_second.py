@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from classifier import TAGS, Model, ModelError, load
 from classifier.scoring import probabilities
 from classifier.second import Tokens
-from tests.conftest import ROOT
+from tests.conftest import ROOT, in_threads
 
 PAIRS = [
     json.loads(line) for line in (ROOT / "data/cases/minimal_pairs.jsonl").read_text(encoding="utf-8").splitlines()
@@ -38,14 +37,7 @@ def test_a_text_gets_the_same_bits_alone_in_a_batch_in_arrow_and_under_threads(s
     columns = shipped.judge_arrow(*(pa.array([document[side] for document in DOCUMENTS]) for side in (0, 1)))
     arrow = np.column_stack([columns.column(f"{tag}_probability").to_numpy() for tag in TAGS])
     assert arrow.tobytes() == together.tobytes()
-    got: list[bytes] = []
-    threads = [
-        threading.Thread(target=lambda: got.append(shipped.probabilities(DOCUMENTS).tobytes())) for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    got = in_threads(lambda: shipped.probabilities(DOCUMENTS).tobytes(), 3)
     assert got == [together.tobytes()] * 3
 
 
