@@ -22,37 +22,36 @@ from training.fit import FOLDS, Settings, idf_levels, near_duplicate_groups, out
 from training.train import training_records
 
 CANDIDATES = (
-    Settings(c=4, ratio=False),
-    Settings(c=16, ratio=False),
-    Settings(c=64, ratio=False),
-    Settings(c=8),
-    Settings(c=16),
-    Settings(c=32),
-    Settings(c=64),
-    Settings(c=32, smoothing=0.3),
-    Settings(c=32, smoothing=3),
+    Settings(ratio=False, c=16, plain=0),
+    Settings(ratio=False, c=64, plain=0),
+    Settings(c=16, plain=0),
+    Settings(c=32, plain=0),
+    Settings(c=32, smoothing=3, plain=0),
+    Settings(plain=0.3),
+    Settings(plain_c=8),
+    Settings(),
+    Settings(plain=1),
 )
 
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the table as JSON.")
 def main(output: Path | None) -> None:
-    """Cross-validate the candidates, with and without the title's own n-grams."""
+    """Cross-validate the candidates, and the chosen one without the title's own n-grams."""
     labels, features = training_records(assets.data_file("labels"), assets.data_file("features"))
     tags = tag_matrix([label.tags for label in labels], TAGS)
     groups = near_duplicate_groups(unit_vectors(features.counts, idf_levels(features.counts)))
     from_title = np.isin(features.ngrams, title_hashes(features.ngrams))
     rows = []
-    for title, kept in ((True, np.ones_like(from_title)), (False, ~from_title)):
-        counts = features.counts[:, kept]
+    for title, settings in [(True, settings) for settings in CANDIDATES] + [(False, Settings())]:
+        counts = features.counts if title else features.counts[:, ~from_title]
         unit = unit_vectors(counts, idf_levels(counts))
-        for settings in CANDIDATES:
-            margins = out_of_fold(unit, tags, groups, settings)
-            f1 = [_f1(margins[:, k], tags[:, k]) for k in range(len(TAGS))]
-            ap = [average_precision_score(tags[:, k], margins[:, k]) for k in range(len(TAGS))]
-            figures = {"f1": round(float(np.mean(f1)), 4), "average_precision": round(float(np.mean(ap)), 4)}
-            rows.append({"title_ngrams": title, **asdict(settings), **figures})
-            click.echo("  ".join(f"{name}={value}" for name, value in rows[-1].items()))
+        margins = out_of_fold(unit, tags, groups, settings)
+        f1 = [_f1(margins[:, k], tags[:, k]) for k in range(len(TAGS))]
+        ap = [average_precision_score(tags[:, k], margins[:, k]) for k in range(len(TAGS))]
+        figures = {"f1": round(float(np.mean(f1)), 4), "average_precision": round(float(np.mean(ap)), 4)}
+        rows.append({"title_ngrams": title, **asdict(settings), **figures})
+        click.echo("  ".join(f"{name}={value}" for name, value in rows[-1].items()))
     if output is not None:
         report = {"records": len(labels), "folds": FOLDS, "candidates": rows}
         write_beside(output, json.dumps(report, indent=1) + "\n")

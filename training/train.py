@@ -38,7 +38,7 @@ from training.pipeline import build_pipeline
 from training.roles import fit_roles
 from training.sample import CALIBRATION, drawn, review_thresholds, write_sample
 
-NEAR_DOUBT = ("doubt 2", "doubt 3", "authored")
+NEAR_DOUBT = ("doubt 2", "doubt 3", "doubt 4", "authored")
 """Records chosen or written for being hard to tell: they teach, but a threshold fitted on them flags too little."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _LARGEST_WEIGHT = 32767
