@@ -48,16 +48,24 @@ class Tokens:
 
     def encode(self, document: tuple[str, str]) -> tuple[list[int], list[int]]:
         """Return the token ids of a (title, abstract) pair and the segment, 0 or 1, of each."""
-        title, abstract = (self._pieces(text) for text in document)
+        return self.cut(*self.pieces(document), self._max_tokens)
+
+    def pieces(self, document: tuple[str, str]) -> tuple[list[int], list[int]]:
+        """Return the ids of all word pieces of a (title, abstract) pair, names taken out."""
+        title, abstract = document
+        return self._ids(title), self._ids(abstract)
+
+    def cut(self, title: list[int], abstract: list[int], max_tokens: int) -> tuple[list[int], list[int]]:
+        """Return token ids and segments of no more than `max_tokens` of a text's word pieces."""
         title = title[: self._title_tokens]
-        room = self._max_tokens - 3 - len(title)
+        room = max_tokens - 3 - len(title)
         if len(abstract) > room:
             tail = room // 4
             abstract = abstract[: room - tail] + abstract[-tail:]
         ids = [self._first, *title, self._separator, *abstract, self._separator]
         return ids, [0] * (len(title) + 2) + [1] * (len(abstract) + 1)
 
-    def _pieces(self, text: str) -> list[int]:
+    def _ids(self, text: str) -> list[int]:
         # Half a surrogate pair is no text for a tokenizer.
         whole = redact(clean(text)).encode("utf-8", "replace").decode()
         ids: list[int] = self._tokenizer.encode(whole, add_special_tokens=False).ids

@@ -87,8 +87,9 @@ def main(dumps: tuple[Path, ...], output: Path, seed: int) -> None:
         pretrained = unpack_pretrained(Path(name))
         (output / TOKENIZER).write_bytes((pretrained / TOKENIZER).read_bytes())
         net = Network(pretrained)
-    readers = [Tokens(output, length, TITLE_TOKENS) for length in LENGTHS]
-    tokens = [[reader.encode(texts[label.id]) for reader in readers] for label in labels]
+    reader = Tokens(output, MAX_TOKENS, TITLE_TOKENS)
+    pieces = [reader.pieces(texts[label.id]) for label in labels]
+    tokens = [[reader.cut(*own, length) for length in LENGTHS] for own in pieces]
     net = fine_tune(net, [tokens[i] for i in learn], [labels[i] for i in learn], seed)
     export(net, output)
     second = Encoder(output, MAX_TOKENS, TITLE_TOKENS)
