@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier import DualuseError, Model, Record, stream
+from classifier import DualuseError, Model, Record, Refusal, stream
 from classifier.batches import Batch, count_rows, read_batches
 from classifier.encoders import JsonLines
 from classifier.engine import judge_batches
@@ -117,6 +117,45 @@ def test_a_batch_can_be_cut_and_rows_can_be_counted(tmp_path: Path, name: str) -
             assert part.records.column("id").to_pylist() == [i for i in ids if int(i) % 3]
             assert [refusal.id for refusal in part.refusals] == [i for i in ids if int(i) % 3 == 0]
             assert (part.table or part.lines) is not None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"title": "Bats", "abstract": "We count bats, see <jats:title>Abstract</jats:title>."},
+        {"title": " <jats:title>Summary</jats:title>Bats", "abstract": "We count bats."},
+        {"title": "\u00a0", "abstract": "\u2003\u00a0"},
+        {"title": "\u2003Bats", "abstract": "\u00c9tude"},
+        {"title": "", "abstract": "<p>We count bats.</p>"},
+        {"title": "<", "abstract": "{[<"},
+        {"id": "", "title": "Bats", "abstract": "We count."},
+        {"title": "Bats", "abstract": "We count.", "nested": json.loads("[" * 253 + "]" * 253)},
+        {"title": "Bats", "abstract": "We count.", "nested": json.loads("[" * 254 + "]" * 254)},
+    ],
+)
+def test_the_short_way_of_a_json_line_gives_what_the_long_way_gives(tmp_path: Path, row: dict[str, Any]) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"id": "a"} | row))
+    (long,) = read(path)
+    (batch,) = read_batches(path)
+    if isinstance(long, Refusal):
+        assert batch.refusals == [long]
+    else:
+        found = {"row": long.row, "id": long.id, "title": long.title, "abstract": long.abstract}
+        assert batch.records.to_pylist() == [found]
+
+
+def test_lines_of_every_kind_stand_in_one_output_in_their_order(shipped: Model, tmp_path: Path) -> None:
+    rows = [{"id": "a", "title": "Soil"}, {"title": "Soil"}, {"id": "b", "title": "Soil", "model": "mine"}] * 3
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    for batch, results in judge_batches(read_batches(path), shipped):
+        lines = bytes(JsonLines("all", True, None).encode(batch, results, 1)).splitlines()
+        found = [orjson.loads(line) for line in lines]
+    assert [row["id"] for row in found] == ["a", "row-2", "b", "a", "row-5", "b", "a", "row-8", "b"]
+    assert [row.get("source_model") for row in found] == [None, None, "mine"] * 3
+    assert {row["model"] for row in found} == {shipped.id}
+    assert all(row["title"] == "Soil" for row in found)
 
 
 @settings(max_examples=40, deadline=None)
