@@ -3,7 +3,8 @@
 The plain way uses the same libraries: orjson, line by line; pyarrow, batch by batch. The ways take turns, three times
 each, and the best of each counts: of the time on the clock, and of the processor time of all threads, which other work
 on the machine disturbs less. "instead of scoring" stands for a model that costs nothing: what the run adds. Without
-DUMP (JSONL, plain or gzip) the records of data/examples are repeated.
+DUMP (JSONL, plain or gzip) the records of data/examples are repeated: they are there to be flagged and to be odd, and
+cost more to read and to judge than a dump as it comes.
 """
 
 import argparse

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 2_048
 _MAX_BATCH_BYTES = 16 * 1024 * 1024
 _JATS_TITLE = "<jats:title>"  # may head an abstract: `to_record` knows what to leave out of it
-_MAX_BRACES = 254  # orjson writes no deeper, so a line with fewer braces needs no trial
+_NESTING = frozenset((dict, list))
 _BLANK_OR_NOT_ASCII = r"^[^!-~]"
 
 Names = tuple[str, ...]
@@ -243,19 +243,13 @@ def _read_lines(rows: int, stream: Any, subject: str, columns: Columns) -> Itera
                     if best:
                         id, title, abstract = value[best[0]], value[best[1]], value[best[2]]
                         if (
-                            type(title) is str
-                            and type(abstract) is str
-                            and type(id) is str
-                            and title
-                            and abstract
+                            type(title) is type(abstract) is type(id) is str
                             and 0 < len(id) <= MAX_ID_CHARS
                             and len(line) <= MAX_CHARS
-                            and _JATS_TITLE not in title
-                            and _JATS_TITLE not in abstract
-                            and not title.isspace()
-                            and not abstract.isspace()
+                            and ("<" < title[:1] <= "~" or _begins_with_text(title))
+                            and ("<" < abstract[:1] <= "~" or _begins_with_text(abstract))
                             and id.strip() == id
-                            and line.count(b"{") + line.count(b"[") < _MAX_BRACES
+                            and (_NESTING.isdisjoint(map(type, value.values())) or _can_be_written(value))
                         ):
                             own = best[0] == "id" or value.get("id", id) == id
                             taken.append((place, id, title, abstract, line, names if own else None))
@@ -284,6 +278,20 @@ def _best_columns(names: Names, columns: Columns) -> Names:
     )
     careful = any(not name or name not in names or "inverted" in name.lower() for name in best)
     return () if careful else best
+
+
+def _begins_with_text(text: str) -> bool:
+    """Tell whether a text begins with a word: not with white space, nor with markup that may be a JATS heading."""
+    return text != "" and text[0] != "<" and not text[0].isspace()
+
+
+def _can_be_written(value: dict[str, Any]) -> bool:
+    """Tell whether orjson, which reads deeper than it writes, could write a row back."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def _read_parquet(rows: int, source: Path | BinaryIO, subject: str, columns: Columns) -> Iterator[Batch]:

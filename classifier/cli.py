@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,7 @@ class _Limit(click.ParamType[Limit]):
 
 
 @click.group(cls=_Commands, epilog=NOTICE)
-@click.version_option(version("dualuse"), prog_name="dualuse")
+@click.version_option(package_name="dualuse", prog_name="dualuse")
 def main() -> None:
     """Find dual-use research in a pile of abstracts."""
 

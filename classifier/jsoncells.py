@@ -16,13 +16,11 @@ _SPLIT = "\x1f"  # stands in no tag and no note; a list that holds it is written
 _MANY = 4_096  # texts between two numbers: more than this are not worth writing beforehand
 
 
-def json_members(batch: "pa.RecordBatch") -> list[bytes]:
+def json_members(batch: "pa.RecordBatch") -> "pa.Array":
     r"""Return, for each row, `,"name":value,...}` and a line feed: what ends a JSON object that has members already."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not batch.num_rows:
-        return []
     pieces: list[Any] = []
     between = _Between()
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -39,9 +37,8 @@ def json_members(batch: "pa.RecordBatch") -> list[bytes]:
         between.add([lead + text for text in written], codes)
     tails = pc.binary_join_element_wise(*pieces, between.end("}\n"), pa.scalar(""))
     if isinstance(tails, pa.Scalar):  # no column varies by row
-        return [tails.as_py().encode()] * batch.num_rows
-    found: list[bytes] = tails.cast(pa.binary()).to_pylist()
-    return found
+        tails = pa.repeat(tails, batch.num_rows)
+    return tails.cast(pa.binary())
 
 
 class _Between:

@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,8 @@ def source_files(source: object, format: str | None = None) -> list[Path]:
 
 def identify(files: Sequence[Path], model: Model, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a run's output: inputs, model, options and versions."""
+    from importlib.metadata import version  # slow to import, by all the parts of an e-mail
+
     return {
         "inputs": {str(path.resolve()): identify_file(path) for path in files},
         "model": {"id": model.id, "digest": model.digest},

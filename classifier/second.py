@@ -42,8 +42,10 @@ class Tokens:
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
-        self._first, self._separator = vocabulary["[CLS]"], vocabulary["[SEP]"]
+        first, separator = (self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+        assert first is not None, "the folder was checked"
+        assert separator is not None, "the folder was checked"
+        self._first, self._separator = first, separator
         self._max_tokens, self._title_tokens = max_tokens, title_tokens
 
     def encode(self, document: tuple[str, str]) -> tuple[list[int], list[int]]:

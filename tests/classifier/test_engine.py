@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier import DualuseError, Model, Record, stream
+from classifier import DualuseError, Model, Record, Refusal, stream
 from classifier.batches import Batch, count_rows, read_batches
 from classifier.encoders import JsonLines
 from classifier.engine import judge_batches
@@ -119,6 +119,45 @@ def test_a_batch_can_be_cut_and_rows_can_be_counted(tmp_path: Path, name: str) -
             assert (part.table or part.lines) is not None
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"title": "Bats", "abstract": "We count bats, see <jats:title>Abstract</jats:title>."},
+        {"title": " <jats:title>Summary</jats:title>Bats", "abstract": "We count bats."},
+        {"title": "\u00a0", "abstract": "\u2003\u00a0"},
+        {"title": "\u2003Bats", "abstract": "\u00c9tude"},
+        {"title": "", "abstract": "<p>We count bats.</p>"},
+        {"title": "<", "abstract": "{[<"},
+        {"id": "", "title": "Bats", "abstract": "We count."},
+        {"title": "Bats", "abstract": "We count.", "nested": json.loads("[" * 253 + "]" * 253)},
+        {"title": "Bats", "abstract": "We count.", "nested": json.loads("[" * 254 + "]" * 254)},
+    ],
+)
+def test_the_short_way_of_a_json_line_gives_what_the_long_way_gives(tmp_path: Path, row: dict[str, Any]) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"id": "a"} | row))
+    (long,) = read(path)
+    (batch,) = read_batches(path)
+    if isinstance(long, Refusal):
+        assert batch.refusals == [long]
+    else:
+        found = {"row": long.row, "id": long.id, "title": long.title, "abstract": long.abstract}
+        assert batch.records.to_pylist() == [found]
+
+
+def test_lines_of_every_kind_stand_in_one_output_in_their_order(shipped: Model, tmp_path: Path) -> None:
+    rows = [{"id": "a", "title": "Soil"}, {"title": "Soil"}, {"id": "b", "title": "Soil", "model": "mine"}] * 3
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    for batch, results in judge_batches(read_batches(path), shipped):
+        lines = bytes(JsonLines("all", True, None).encode(batch, results, 1)).splitlines()
+        found = [orjson.loads(line) for line in lines]
+    assert [row["id"] for row in found] == ["a", "row-2", "b", "a", "row-5", "b", "a", "row-8", "b"]
+    assert [row.get("source_model") for row in found] == [None, None, "mine"] * 3
+    assert {row["model"] for row in found} == {shipped.id}
+    assert all(row["title"] == "Soil" for row in found)
+
+
 @settings(max_examples=40, deadline=None)
 @given(rows_of_json, chosen.filter(lambda columns: not columns.title and not columns.abstract))
 def test_a_spliced_line_reads_as_the_line_written_anew(
@@ -129,8 +168,8 @@ def test_a_spliced_line_reads_as_the_line_written_anew(
     path.write_text("\n".join(f"  {json.dumps(row)}\r" for row in rows), encoding="utf-8")
     for batch, results in judge_batches(read_batches(path, columns=columns), shipped):
         own = columns.id is None
-        spliced = JsonLines("all", own, None).encode(batch, results, 1).splitlines()
-        anew = JsonLines("all", own, None, splice=False).encode(batch, results, 1).splitlines()
+        spliced = bytes(JsonLines("all", own, None).encode(batch, results, 1)).splitlines()
+        anew = bytes(JsonLines("all", own, None, splice=False).encode(batch, results, 1)).splitlines()
         assert [orjson.loads(line) for line in spliced] == [orjson.loads(line) for line in anew]
         assert all(line.startswith(b"{") for line in spliced)
 
@@ -152,7 +191,7 @@ def test_columns_written_as_json_read_back_as_they_were(rows: list[tuple[Any, ..
     kinds = [pa.string(), pa.list_(pa.string()), pa.float64(), pa.int64(), pa.bool_()]
     arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
     batch = pa.RecordBatch.from_arrays(arrays, ["a", 'b"', "c", "d", "e"])
-    back = [orjson.loads(b'{"first":1' + tail) for tail in json_members(batch)]
+    back = [orjson.loads(b'{"first":1' + tail) for tail in json_members(batch).to_pylist()]
     assert back == [{"first": 1, **row} for row in batch.to_pylist()]
     for row in back:
         assert row["c"] is None or isinstance(row["c"], float)
