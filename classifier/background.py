@@ -17,6 +17,20 @@ def _cues(points: float, *patterns: str) -> tuple[float, re.Pattern[str]]:
     return points, re.compile(r"\b(?:" + "|".join(patterns) + r")(?!\w)", re.I)
 
 
+_USES = (
+    # a list of what it might be good for
+    _cues(
+        4,
+        "applications?(?: areas?)? (?:such as|includ\\w+|like|rang\\w+|as diverse as|in)",
+        "(?:used|useful) (?:in|for)",
+    ),
+    _cues(3, "(?:possible|potential) (?:uses?|applications?)", "such as", "e\\.g\\.", "ranging from", "range from"),
+    _cues(
+        4,
+        "(?:may|might|could) (?:be (?:useful|used|applied|of interest)|support|help|benefit|one day)",
+        "of interest to",
+    ),
+)
 _CUES = (
     # the work speaks of itself
     _cues(
@@ -43,18 +57,7 @@ _CUES = (
     ),
     _cues(3, "motivated by", "inspired by", "promises? to", "usually", "often", "typically", "traditionally"),
     _cues(2, "state[- ]of[- ]the[- ]art approaches", "suffers? from", "struggles?", "lack", "no existing"),
-    # a list of what it might be good for
-    _cues(
-        4,
-        "applications?(?: areas?)? (?:such as|includ\\w+|like|rang\\w+|as diverse as|in)",
-        "(?:used|useful) (?:in|for)",
-    ),
-    _cues(3, "(?:possible|potential) (?:uses?|applications?)", "such as", "e\\.g\\.", "ranging from", "range from"),
-    _cues(
-        4,
-        "(?:may|might|could) (?:be (?:useful|used|applied|of interest)|support|help|benefit|one day)",
-        "of interest to",
-    ),
+    *_USES,
 )
 _FIRST, _SECOND, _LAST = 2.0, 1.0, -0.5
 _ROOM = 4  # sentences; a shorter text comes to the point at once
@@ -63,6 +66,16 @@ _ROOM = 4  # sentences; a shorter text comes to the point at once
 def is_background(sentence: Sentence) -> bool:
     """Tell whether a sentence of an abstract is background or motivation; a title never is."""
     return bool(sentence.number) and points(sentence.text, sentence.number, sentence.of) >= BACKGROUND_FROM
+
+
+def may_list_uses(text: str) -> bool:
+    """Tell whether any sentence of a cleaned text can list possible uses."""
+    return any(pattern.search(text) for _, pattern in _USES)
+
+
+def lists_uses(text: str, number: int, of: int) -> bool:
+    """Tell whether sentence `number` (from 1) `of` so many is background that lists possible uses."""
+    return may_list_uses(text) and points(text, number, of) >= BACKGROUND_FROM
 
 
 def points(text: str, number: int, of: int) -> float:

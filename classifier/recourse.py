@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from classifier.cleaning import clean
 from classifier.evidence import Evidence, Phrase
 from classifier.precedents import Precedent
-from classifier.records import Record
-from classifier.results import Judgement
+from classifier.results import DECISIONS, TAGS, Judgement
 from classifier.rules import Rule, nearest_rules
+from classifier.scoring import FloatArray
 from classifier.sentences import Sentence
 from classifier.terms import FoundTerm, load_lexicon
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 WORDS = 5
 """Phrases, and replacements, tried for a tag."""
+LIKELIEST = 3
+"""Sentences tried in each step of a search for a set of them but the first: those that alone lowered the probability
+most. Trying all of them finds hardly a smaller set, and each may be a second reading."""
 NEAR = 0.02
 """A clear tag below this probability is not near; nothing is tried for it."""
 PRECEDENTS = 3
@@ -85,25 +90,45 @@ class Recourse:
     precedents: tuple[Precedent, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A text, whole or edited, as it was judged; `second` is what reading it again added to the logits, if it was."""
+
+    margins: Sequence[float]
+    first: Sequence[float]
+    second: FloatArray | None
+    judgements: Mapping[str, Judgement]
+
+
 class Rescorer:
-    """Judges a text with parts taken out or replaced; each edit is judged once."""
+    """Judges a text, whole and with parts taken out or replaced; what several tags ask for is judged once."""
 
     def __init__(self, model: "Model", title: str, abstract: str, units: Sequence[Sentence], profile: str) -> None:
         """Take a text as it was given, with its units in reading order."""
         self._model, self._given, self._profile = model, {"title": title, "abstract": abstract}, profile
         self.units = tuple(units)
-        self._known: dict[frozenset[int], Mapping[str, Judgement] | None] = {}
+        self._known: dict[tuple[str, str], Edited] = {}
+
+    def whole(self) -> Edited:
+        """Judge the text as it was given, and in the same go without each unit, which every explanation asks for."""
+        text = self._given["title"], self._given["abstract"]
+        self._examine([text, *(self._without([place]) for place in range(len(self.units)))])
+        return self._known[text]
 
     def without(self, sets: Iterable[Iterable[int]]) -> list[Mapping[str, Judgement] | None]:
         """Judge the text without each set of units (places in `units`); None where no text is left."""
-        wanted = [frozenset(places) for places in sets]
-        new = [places for places in dict.fromkeys(wanted) if places not in self._known]
-        edits = [
-            [(unit.field, unit.start, unit.end, "") for unit in (self.units[place] for place in sorted(places))]
-            for places in new
-        ]
-        self._known.update(zip(new, self.edited(edits), strict=True))
-        return [self._known[places] for places in wanted]
+        return self._judged([self._without(places) for places in sets])
+
+    def second_without_each(self) -> FloatArray:
+        """Return what reading again adds to the logits without each unit: array (units, tags), for a text read twice.
+
+        An edit that leaves no doubt was not read again; it is now, to compare.
+        """
+        texts = [self._without([place]) for place in range(len(self.units))]
+        seconds = [self._known[text].second if text in self._known else None for text in texts]
+        unread = [text for text, second in zip(texts, seconds, strict=True) if second is None]
+        more = iter(self._model.second_logits(unread) if unread else ())
+        return np.array([next(more) if second is None else second for second in seconds])
 
     def shown(self, place: Place) -> str:
         """Return a stretch of the given text without markup, in lower case and on one line."""
@@ -112,10 +137,26 @@ class Rescorer:
 
     def edited(self, edits: Sequence[Sequence[tuple[str, int, int, str]]]) -> list[Mapping[str, Judgement] | None]:
         """Judge the text after each list of (field, start, end, new text) replacements; None where no text is left."""
-        texts = [edit(self._given, replacements) for replacements in edits]
-        records = [Record(id="", title=t, abstract=a, row=1, source={}) for t, a in texts if t.strip() or a.strip()]
-        judged = iter(self._model.judge(records, profile=self._profile) if records else [])
-        return [next(judged).judgements if t.strip() or a.strip() else None for t, a in texts]
+        return self._judged([edit(self._given, replacements) for replacements in edits])
+
+    def _without(self, places: Iterable[int]) -> tuple[str, str]:
+        units = (self.units[place] for place in places)
+        return edit(self._given, [(unit.field, unit.start, unit.end, "") for unit in units])
+
+    def _judged(self, texts: Sequence[tuple[str, str]]) -> list[Mapping[str, Judgement] | None]:
+        self._examine(texts)
+        return [self._known[text].judgements if text in self._known else None for text in texts]
+
+    def _examine(self, texts: Sequence[tuple[str, str]]) -> None:
+        new = [(t, a) for t, a in dict.fromkeys(texts) if (t, a) not in self._known and (t.strip() or a.strip())]
+        if not new:
+            return
+        found = self._model.examine(new, profile=self._profile)
+        margins, first, probability = found.margins.tolist(), found.first.tolist(), found.probability.tolist()
+        for row, (text, codes) in enumerate(zip(new, found.decision.tolist(), strict=True)):
+            judged = zip(TAGS, probability[row], codes, strict=True)
+            judgements = {tag: Judgement(p, DECISIONS[code]) for tag, p, code in judged}
+            self._known[text] = Edited(margins[row], first[row], found.second.get(row), judgements)
 
 
 def edit(given: Mapping[str, str], replacements: Iterable[tuple[str, int, int, str]]) -> tuple[str, str]:
@@ -139,9 +180,11 @@ def each_alone(rescorer: Rescorer, tag: str) -> list[Without]:
 def support(rescorer: Rescorer, tag: str, decision: str) -> Support | None:
     """Find a smallest set of units without which the decision falls; None where only the whole text would do."""
     every = range(len(rescorer.units))
+    alone = rescorer.without([place] for place in every)
+    order = sorted(every, key=lambda place: (1.0 if (left := alone[place]) is None else left[tag].probability, place))
     removed: list[int] = []
     while True:
-        tried = [place for place in every if place not in removed]
+        tried = [place for place in order if place not in removed][: LIKELIEST if removed else None]
         left = rescorer.without([*removed, place] for place in tried)
         possible = [(judged[tag], place) for place, judged in zip(tried, left, strict=True) if judged is not None]
         if not possible:
@@ -190,8 +233,12 @@ def find_recourse(
     phrases: Sequence[Phrase],
     terms: Sequence[FoundTerm],
     precedents: Sequence[Precedent],
+    mentions: Sequence[str],
 ) -> Recourse:
-    """Try what would change the decision on a tag. `thresholds`: decision -> probability from which it is given."""
+    """Try what would change the decision on a tag. `thresholds`: decision -> probability from which it is given.
+
+    `mentions`: what `on_uses` and `on_background` say.
+    """
     near = judgement.decision != "clear" or judgement.probability >= NEAR
     raised = RANK[judgement.decision] > 0
     without = each_alone(rescorer, tag) if near else []
@@ -202,11 +249,36 @@ def find_recourse(
     alike += [one for one in precedents if tag not in one.tags][:PRECEDENTS]
     if raised:
         alone = len(rescorer.units) == 1
-        text = ["The text is one sentence: none can be taken out."] if alone else []
+        text = [*mentions, "The text is one sentence: none can be taken out."] if alone else [*mentions]
         text += [*([] if alone else _on_support(tag, judgement, held, without)), *_on_words(judgement, words)]
     else:
         text = _on_clear(judgement, thresholds, without)
     return Recourse(tuple(text), held, tuple(without), tuple(words), included, excluded, tuple(alike))
+
+
+def on_uses(
+    rescorer: Rescorer, tag: str, judgement: Judgement, flag_from: float, uses: Sequence[tuple[int, int]]
+) -> list[str]:
+    """Say why a tag is only for review that its probability would flag, if it is for its mention of possible uses."""
+    if judgement.decision != "review" or judgement.probability < flag_from:
+        return []
+    (left,) = rescorer.edited([[("abstract", start, end, "") for start, end in uses]])
+    told = [unit for unit in rescorer.units if unit.number and any(s < unit.end and unit.start < e for s, e in uses)]
+    outcome = f" it would be {left[tag].decision!r} ({show(left[tag].probability)})" if left else " nothing is left"
+    return [
+        f"For review and not flagged, though {show(judgement.probability)} reaches the flag's {flag_from:.2f}: "
+        f"{name_units(told)} only {'tells' if len(told) == 1 else 'tell'} of possible uses, and without that{outcome}."
+    ]
+
+
+def on_background(rescorer: Rescorer, tag: str, judgement: Judgement, background: Sequence[int]) -> list[str]:
+    """Say of a flag whose evidence stands in background sentences (places in `units`) that it falls without them."""
+    (left,) = rescorer.without([background])
+    if left is not None and RANK[left[tag].decision] >= RANK[judgement.decision]:
+        return []
+    names = name_units([rescorer.units[place] for place in background])
+    stand = "which reads" if len(background) == 1 else "which read"
+    return [f"Nearly all that speaks for {tag} stands in {names}, {stand} like background or motivation."]
 
 
 def try_words(

@@ -7,7 +7,7 @@ import pytest
 
 from classifier import TAGS, Model, Record
 from classifier.cleaning import clean_with_map
-from classifier.explain import BACKGROUND_NOTE, Explanation, explain
+from classifier.explain import Explanation, explain
 from classifier.readers import read
 from classifier.recourse import RANK, edit, name_units
 from classifier.sentences import Sentence, cut, pipeline
@@ -128,16 +128,31 @@ def test_sentences_of_a_marked_up_text_are_places_in_the_given_text() -> None:
         assert text[unit.start : unit.end] == want
 
 
-def test_a_flag_on_possible_uses_alone_is_marked(fast: Model) -> None:
+def test_a_tag_raised_by_possible_uses_alone_is_for_review_and_told_why(fast: Model) -> None:
     title = "Faster sampling of Gaussian processes"
     uses = "Gaussian processes are used in applications such as drones, UAV swarms and unmanned aircraft."
     work = "We give an algorithm that needs a linear number of steps. The error is bounded. Tests confirm the bound."
     marked = explain(fast, (title, f"{uses} {work}"))
-    assert marked.tags["drones"].decision == "flag"
-    assert f"drones {BACKGROUND_NOTE}" in marked.notes
-    assert all(span.background for span in marked.tags["drones"].phrases[:2])
-    real = explain(fast, ("UAV swarms", f"{uses} We fly a swarm of drones. {work}"))
-    assert not any(BACKGROUND_NOTE in note for note in real.notes)
+    assert marked.notes == fast.classify([(title, f"{uses} {work}")])[0].notes
+    assert marked.notes[-1] == "possible uses only: drones"
+    drones = marked.tags["drones"]
+    assert drones.decision == "review"
+    assert drones.probability >= drones.threshold
+    assert drones.recourse.text[0].startswith("For review and not flagged, though above 0.99 reaches the flag's 0.")
+    assert "sentence 1 only tells of possible uses, and without that it would be 'clear'" in drones.recourse.text[0]
+    assert all(span.background for span in drones.phrases[:2])
+
+
+def test_a_flag_that_stands_in_background_is_told_so_and_stays_a_flag(fast: Model) -> None:
+    known = "In recent years, swarms of drones and unmanned aerial vehicles have attracted growing attention."
+    work = "We give an algorithm that needs a linear number of steps. The error is bounded. Tests confirm the bound."
+    marked = explain(fast, ("Faster sampling of Gaussian processes", f"{known} {work}")).tags["drones"]
+    assert marked.decision == "flag"
+    assert marked.recourse.text[0].startswith(
+        "Nearly all that speaks for drones stands in sentence 1, which reads like"
+    )
+    real = explain(fast, ("UAV swarms", f"{known} We fly a swarm of drones. {work}")).tags["drones"]
+    assert not any("Nearly all" in line for line in real.recourse.text)
 
 
 def test_edits_of_the_default_model_are_judged_by_both_readings(shipped: Model) -> None:
