@@ -14,7 +14,7 @@ BACKGROUND_FROM = 1.0
 
 
 def _cues(points: float, *patterns: str) -> tuple[float, re.Pattern[str]]:
-    return points, re.compile(r"\b(?:" + "|".join(patterns) + r")(?!\w)", re.I)
+    return points, re.compile(r"\b(?:" + "|".join(patterns) + r")(?!\w)")
 
 
 _USES = (
@@ -30,6 +30,11 @@ _USES = (
         "(?:may|might|could) (?:be (?:useful|used|applied|of interest)|support|help|benefit|one day)",
         "of interest to",
     ),
+)
+# What matches `_USES` holds one of these; looking for them first costs a tenth of the patterns.
+_USES_WORDS = (
+    *("application", "used in", "used for", "useful in", "useful for", "possible use", "potential use", "such as"),
+    *("e.g.", "ranging from", "range from", "may ", "might ", "could ", "of interest to"),
 )
 _CUES = (
     # the work speaks of itself
@@ -70,7 +75,8 @@ def is_background(sentence: Sentence) -> bool:
 
 def may_list_uses(text: str) -> bool:
     """Tell whether any sentence of a cleaned text can list possible uses."""
-    return any(pattern.search(text) for _, pattern in _USES)
+    small = text.lower()
+    return any(word in small for word in _USES_WORDS) and any(pattern.search(small) for _, pattern in _USES)
 
 
 def lists_uses(text: str, number: int, of: int) -> bool:
@@ -80,7 +86,8 @@ def lists_uses(text: str, number: int, of: int) -> bool:
 
 def points(text: str, number: int, of: int) -> float:
     """Return the points for background of sentence `number` (from 1) `of` so many."""
-    total = sum(value for value, pattern in _CUES if pattern.search(text))
+    small = text.lower()
+    total = sum(value for value, pattern in _CUES if pattern.search(small))
     if of >= _ROOM:
         total += _FIRST if number == 1 else _SECOND if number == 2 else _LAST if number == of else 0.0
     return total

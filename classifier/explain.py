@@ -98,6 +98,12 @@ class TagExplanation:
     terms: tuple[FoundTerm, ...]
     recourse: Recourse
 
+    @property
+    def begins(self) -> str:
+        """From which probabilities it is flagged and for review, in words."""
+        review = "" if self.review_threshold is None else f", 'review' at {self.review_threshold:.2f}"
+        return f"'flag' begins at {self.threshold:.2f}{review}"
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -164,7 +170,7 @@ def explain(
         if taken is not None:
             shift = _logit(judgement.probability) - _logit(whole.first[place])
             second = SecondReading(round(shift, 4), judgement.probability, _moving(read, taken[:, place]))
-        mentions = on_uses(rescorer, tag, judgement, begins["flag"], uses)
+        mentions = on_uses(rescorer, tag, judgement, begins, uses)
         if judgement.decision == "flag" and _in_background(read, place):
             mentions = on_background(rescorer, tag, judgement, np.flatnonzero(read.in_background).tolist())
         explained[tag] = TagExplanation(
@@ -211,7 +217,7 @@ def _read(model: Model, title: str, abstract: str) -> _Read:
     for words in fields:
         own = [(sentence.start, i) for i, sentence in enumerate(sentences) if sentence.field == words.field]
         begins = [start for start, _ in own]
-        starts = [words.given_span(i, i)[0] for i in range(len(words.names))]
+        starts = [words.cleaned.starts[start] for start, _ in words.spans]
         home.append([own[max(0, bisect_right(begins, start) - 1)][1] for start in starts])
     of_ngrams = [home[ngram.field][ngram.first] for ngram in evidence.ngrams]
     terms = find_terms(cleaned, docs)

@@ -250,24 +250,33 @@ def find_recourse(
     if raised:
         alone = len(rescorer.units) == 1
         text = [*mentions, "The text is one sentence: none can be taken out."] if alone else [*mentions]
-        text += [*([] if alone else _on_support(tag, judgement, held, without)), *_on_words(judgement, words)]
+        text += [
+            *([] if alone else _on_support(tag, judgement, held, without, thresholds)),
+            *_on_words(judgement, words, thresholds),
+        ]
     else:
         text = _on_clear(judgement, thresholds, without)
     return Recourse(tuple(text), held, tuple(without), tuple(words), included, excluded, tuple(alike))
 
 
 def on_uses(
-    rescorer: Rescorer, tag: str, judgement: Judgement, flag_from: float, uses: Sequence[tuple[int, int]]
+    rescorer: Rescorer,
+    tag: str,
+    judgement: Judgement,
+    thresholds: Mapping[str, float],
+    uses: Sequence[tuple[int, int]],
 ) -> list[str]:
     """Say why a tag is only for review that its probability would flag, if it is for its mention of possible uses."""
-    if judgement.decision != "review" or judgement.probability < flag_from:
+    if judgement.decision != "review" or judgement.probability < thresholds["flag"]:
         return []
     (left,) = rescorer.edited([[("abstract", start, end, "") for start, end in uses]])
     told = [unit for unit in rescorer.units if unit.number and any(s < unit.end and unit.start < e for s, e in uses)]
-    outcome = f" it would be {left[tag].decision!r} ({show(left[tag].probability)})" if left else " nothing is left"
+    names = name_units(told)
+    tells, that = ("tells", "it") if len(told) == 1 else ("tell", "them")
+    least = show(left[tag].probability) if left else "no text"
     return [
-        f"For review and not flagged, though {show(judgement.probability)} reaches the flag's {flag_from:.2f}: "
-        f"{name_units(told)} only {'tells' if len(told) == 1 else 'tell'} of possible uses, and without that{outcome}."
+        f"For review, though {show(judgement.probability)} reaches the flag's {thresholds['flag']:.2f}: {names} only "
+        f"{tells} of possible uses, and without {that} {least} would be left."
     ]
 
 
@@ -302,26 +311,28 @@ def try_words(
     ]
 
 
-def _on_support(tag: str, judgement: Judgement, held: Support | None, without: Sequence[Without]) -> list[str]:
+def _on_support(
+    tag: str, judgement: Judgement, held: Support | None, without: Sequence[Without], thresholds: Mapping[str, float]
+) -> list[str]:
     if held is None:
         return [f"No part of the text can be taken out so that {tag} would no longer be {judgement.decision!r}."]
     them = "it" if len(held.units) == 1 else "them"
     text = [f"The {tag} {judgement.decision} rests on {held.names}."]
-    text.append(f"Without {them}, the decision would be {_outcome(held)}.")
+    text.append(f"Without {them}, the decision would be {_outcome(held, thresholds)}.")
     if them == "it":
         return text
     alone = [one for one in without if one.number in held.units and one.decision != judgement.decision]
-    text += [f"Without {one.unit} alone, it would be {_outcome(one)}." for one in alone]
+    text += [f"Without {one.unit} alone, it would be {_outcome(one, thresholds)}." for one in alone]
     if not alone:
         text.append(f"Without any one of them alone, it would still be {judgement.decision!r}.")
     return text
 
 
-def _on_words(judgement: Judgement, words: Sequence[OtherWords]) -> list[str]:
+def _on_words(judgement: Judgement, words: Sequence[OtherWords], thresholds: Mapping[str, float]) -> list[str]:
     changed = [one for one in words if RANK[one.decision] < RANK[judgement.decision]]
     if not changed:
         return ["No single phrase decides it: without any one of those tried, the decision stays."] if words else []
-    return [f"{_edit_words(one)}, it would be {_outcome(one)}." for one in changed]
+    return [f"{_edit_words(one)}, it would be {_outcome(one, thresholds)}." for one in changed]
 
 
 def _edit_words(one: OtherWords) -> str:
@@ -331,8 +342,16 @@ def _edit_words(one: OtherWords) -> str:
     return f"With \u201c{one.instead}\u201d in place of \u201c{one.words}\u201d{places}"
 
 
-def _outcome(one: Support | Without | OtherWords) -> str:
-    return f"{one.decision!r} ({show(one.probability)})"
+def _outcome(one: Support | Without | OtherWords, thresholds: Mapping[str, float]) -> str:
+    if one.decision == "abstain":
+        return "'abstain' (what is left cannot be judged)"
+    return f"{one.decision!r} ({show(one.probability, _digits(one.probability, thresholds))})"
+
+
+def _digits(probability: float, thresholds: Mapping[str, float]) -> int:
+    """Return how many digits tell a probability from the thresholds that it is compared with."""
+    same = (f"{least:.2f}" == f"{probability:.2f}" for least in thresholds.values())
+    return 6 if any(same) else 2
 
 
 def show(probability: float, digits: int = 2) -> str:
@@ -344,7 +363,7 @@ def _on_clear(judgement: Judgement, thresholds: Mapping[str, float], without: Se
     if judgement.decision == "abstain":
         return ["Not judged: the notes say why."]
     decision, least = min(thresholds.items(), key=lambda item: item[1])
-    digits = 2 if f"{judgement.probability:.2f}" != f"{least:.2f}" else 6
+    digits = _digits(judgement.probability, {decision: least})
     text = [f"Not flagged: {show(judgement.probability, digits)}, and {decision!r} begins at {least:.{digits}f}."]
     if judgement.probability < NEAR:
         return [*text, "Nothing in the text comes near it."]
@@ -352,4 +371,4 @@ def _on_clear(judgement: Judgement, thresholds: Mapping[str, float], without: Se
     if nearest and nearest.probability < judgement.probability:
         text.append(f"What came nearest is {nearest.unit}: {show(nearest.probability)} without it.")
     raised = [one for one in without if RANK[one.decision] > RANK["clear"]]
-    return text + [f"Without {one.unit}, it would be {_outcome(one)}." for one in raised]
+    return text + [f"Without {one.unit}, it would be {_outcome(one, thresholds)}." for one in raised]

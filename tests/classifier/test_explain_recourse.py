@@ -138,8 +138,8 @@ def test_a_tag_raised_by_possible_uses_alone_is_for_review_and_told_why(fast: Mo
     drones = marked.tags["drones"]
     assert drones.decision == "review"
     assert drones.probability >= drones.threshold
-    assert drones.recourse.text[0].startswith("For review and not flagged, though above 0.99 reaches the flag's 0.")
-    assert "sentence 1 only tells of possible uses, and without that it would be 'clear'" in drones.recourse.text[0]
+    assert drones.recourse.text[0].startswith("For review, though above 0.99 reaches the flag's 0.")
+    assert "sentence 1 only tells of possible uses, and without it below 0.01 would be" in drones.recourse.text[0]
     assert all(span.background for span in drones.phrases[:2])
 
 
