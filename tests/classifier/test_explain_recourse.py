@@ -4,6 +4,8 @@ import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifier import TAGS, Model, Record
 from classifier.cleaning import clean_with_map
@@ -56,6 +58,38 @@ def test_the_decision_falls_without_the_sentences_named_and_stays_without_fewer(
                 (kept,) = fast.classify([without(explanation, fewer)])
                 assert RANK[kept.judgements[name].decision] >= RANK[tag.decision]
     assert tried >= 8
+
+
+sentences = st.lists(
+    st.sampled_from(
+        [
+            "A quadrotor lands on a ship.",
+            "The <b>UAV</b> tracks people in crowds.",
+            "Fake news spreads by bots.",
+            "Drones may help pilots, e.g. in war.",
+            "A missile seeker sees its target.",
+            "Worms live in soil.",
+            "The battalion commander plans.",
+            "Nothing is kno\u200bwn.",
+        ]
+    ),
+    max_size=6,
+).map(" ".join)
+
+
+@given(st.sampled_from(["", "Swarms of drones", "On worms"]), sentences)
+@settings(max_examples=40, deadline=None)
+def test_recourse_really_changes_the_decision_of_any_text(fast: Model, title: str, abstract: str) -> None:
+    if not title and not abstract:
+        return
+    explanation = explain(fast, (title, abstract))
+    for name, tag in explanation.tags.items():
+        if support := tag.recourse.support:
+            left = without(explanation, support.units)
+            (edited,) = fast.classify([left])
+            assert RANK[edited.judgements[name].decision] < RANK[tag.decision]
+            assert edited.judgements[name].decision == support.decision
+            assert edited.judgements[name].probability == support.probability
 
 
 def test_each_sentence_taken_out_alone_has_the_probability_told(fast: Model, explanations: list[Explanation]) -> None:
