@@ -74,14 +74,17 @@ def is_background(sentence: Sentence) -> bool:
 
 
 def may_list_uses(text: str) -> bool:
-    """Tell whether any sentence of a cleaned text can list possible uses."""
+    """Tell whether a cleaned text, or a sentence of it, can list possible uses: quickly, and too often."""
     small = text.lower()
-    return any(word in small for word in _USES_WORDS) and any(pattern.search(small) for _, pattern in _USES)
+    return any(word in small for word in _USES_WORDS)
 
 
 def lists_uses(text: str, number: int, of: int) -> bool:
     """Tell whether sentence `number` (from 1) `of` so many is background that lists possible uses."""
-    return may_list_uses(text) and points(text, number, of) >= BACKGROUND_FROM
+    if not may_list_uses(text):
+        return False
+    small = text.lower()
+    return any(pattern.search(small) for _, pattern in _USES) and points(text, number, of) >= BACKGROUND_FROM
 
 
 def points(text: str, number: int, of: int) -> float:
