@@ -75,7 +75,7 @@ def test_a_list_of_possible_uses_is_known_by_its_words(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sentence", ["We apply it to drones such as ours.", "Drones fly.", "Tests will show uses such as war."]
+    "sentence", ["We apply it to drones such as ours.", "Drones fly.", "Results will show uses such as war."]
 )
 def test_what_the_work_did_is_no_possible_use(sentence: str) -> None:
     assert without_uses(("Drones", f"{WORK} {sentence} {WORK}")) is None
