@@ -1,23 +1,32 @@
-"""How often the rule for background sentences is right: `python -m benchmarks.background [DUMP]`.
+"""How often the rules for background and possible uses are right: `python -m benchmarks.background [DUMP]`.
 
 First on the made-up sentences of tests/data/background.csv, whose author also wrote the rule, so take that figure as
 an upper bound. Given a dump, then on its abstracts that name their sections: the sentences of "Background" are
-background, those of "Methods", "Results" and "Conclusions" are not, others are left out.
+background, those of "Methods", "Results" and "Conclusions" are not, others are left out. Given labelled records
+instead (`--labelled`): what becomes of flags that fall without such sentences, by several rules, and what it costs.
 """
 
 import csv
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import click
+import numpy as np
 
-from classifier import Record
+from classifier import TAGS, Model, Record, assets, load
 from classifier.background import BACKGROUND_FROM, is_background, points
 from classifier.cleaning import clean_with_map
 from classifier.readers import read
+from classifier.recourse import edit
 from classifier.sentences import cut, pipeline
+from classifier.uses import without_uses
+from training.evaluate import LabelledRecords, read_labelled
+from training.metrics import BoolArray
 
+_ROUNDS = 9
 SENTENCES = Path(__file__).parent.parent / "tests/data/background.csv"
 _HEADING = re.compile(
     r"^\W*(?:(?P<background>background|introduction)|(?P<work>(?:materials and )?methods?|results?|conclusions?)"
@@ -28,11 +37,73 @@ _HEADING = re.compile(
 
 @click.command()
 @click.argument("dump", required=False, type=click.Path(path_type=Path))
-def main(dump: Path | None) -> None:
-    """Print precision, recall and accuracy."""
+@click.option("--labelled", type=click.Path(path_type=Path), help="Labelled records, whose dev split is judged.")
+@click.option("--model", "kinds", multiple=True, default=tuple(assets.SHIPPED), show_default=True)
+def main(dump: Path | None, labelled: Path | None, kinds: tuple[str, ...]) -> None:
+    """Print precision, recall and accuracy; with labels, what the rules do to flags."""
+    if labelled is not None:
+        records = read_labelled(labelled, "dev")
+        for kind in kinds:
+            for line in what_becomes_of_flags(load(kind), records):
+                click.echo(f"{kind}: {line}")
+        click.echo(f"cost for a natural stream: {cost(records):.2%} of the fast model's processor time")
+        return
     click.echo(f"made-up sentences: {_figures(made_up())}")
     if dump is not None:
         click.echo(f"sections of {dump.name}: {_figures(sections(dump))}")
+
+
+def what_becomes_of_flags(model: Model, labelled: LabelledRecords) -> Iterator[str]:
+    """Yield, by rule, how many flags move to review, how many of them are false by the labels, and macro F1 after."""
+    documents = labelled.documents
+    probability = model.probabilities(documents)
+    flag = model.flags(probability)
+    truth = np.array([[tag in label.tags for tag in TAGS] for label in labelled.labels])
+    yield f"{flag.sum()} flags, {(flag & ~truth).sum()} false, macro F1 {_macro_f1(truth, flag):.4f}"
+    review = np.array([model.review_thresholds[tag] for tag in TAGS])
+    for name, cut_out in (("background", _without_background), ("possible uses", without_uses)):
+        edited = {row: cut_out(documents[row]) for row in np.flatnonzero(flag.any(axis=1)).tolist()}
+        texts = {row: text for row, text in edited.items() if text is not None}
+        left = probability.copy()
+        left[list(texts)] = model.probabilities(list(texts.values()))
+        for outcome, moved in (("no flag", flag & ~model.flags(left)), ("clear", flag & (left < review))):
+            shipped = " (the rule)" if (name, outcome) == ("possible uses", "clear") else ""
+            yield (
+                f"{outcome} without {name}{shipped}: {moved.sum()} to review, {(moved & ~truth).sum()} false, "
+                f"{(moved & truth).sum()} true, macro F1 {_macro_f1(truth, flag & ~moved):.4f}"
+            )
+
+
+def cost(labelled: LabelledRecords) -> float:
+    """Return how much processor time the rule adds to the fast model's, on the evenly drawn records, as a share."""
+    model = load("fast")
+    model.prepare()
+    drawn = [r for r, one in zip(labelled.records, labelled.labels, strict=True) if one.chosen == "natural"]
+    with_rule, without = [], []
+    for _ in range(_ROUNDS):
+        with_rule.append(_processor_time(lambda: model.judge(drawn)))
+        with patch("classifier.model.without_uses", lambda document: None):
+            without.append(_processor_time(lambda: model.judge(drawn)))
+    return min(with_rule) / min(without) - 1
+
+
+def _processor_time(task: Callable[[], object]) -> float:
+    used = time.process_time()
+    task()
+    return time.process_time() - used
+
+
+def _without_background(document: tuple[str, str]) -> tuple[str, str] | None:
+    title, abstract = document
+    cleaned = (clean_with_map(title), clean_with_map(abstract))
+    units = [unit for unit in cut(cleaned, (pipeline()(""), pipeline()(cleaned[1].text))) if is_background(unit)]
+    given = {"title": title, "abstract": abstract}
+    return edit(given, [(unit.field, unit.start, unit.end, "") for unit in units]) if units else None
+
+
+def _macro_f1(truth: BoolArray, flag: BoolArray) -> float:
+    both = (truth & flag).sum(axis=0)
+    return float((2 * both / (truth.sum(axis=0) + flag.sum(axis=0))).mean())
 
 
 def made_up() -> Iterator[tuple[bool, bool]]:

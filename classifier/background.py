@@ -14,9 +14,28 @@ BACKGROUND_FROM = 1.0
 
 
 def _cues(points: float, *patterns: str) -> tuple[float, re.Pattern[str]]:
-    return points, re.compile(r"\b(?:" + "|".join(patterns) + r")(?!\w)", re.I)
+    return points, re.compile(r"\b(?:" + "|".join(patterns) + r")(?!\w)")
 
 
+_USES = (
+    # a list of what it might be good for
+    _cues(
+        4,
+        "applications?(?: areas?)? (?:such as|includ\\w+|like|rang\\w+|as diverse as|in)",
+        "(?:used|useful) (?:in|for)",
+    ),
+    _cues(3, "(?:possible|potential) (?:uses?|applications?)", "such as", "e\\.g\\.", "ranging from", "range from"),
+    _cues(
+        4,
+        "(?:may|might|could) (?:be (?:useful|used|applied|of interest)|support|help|benefit|one day)",
+        "of interest to",
+    ),
+)
+# What matches `_USES` holds one of these; looking for them first costs a tenth of the patterns.
+_USES_WORDS = (
+    *("application", "used in", "used for", "useful in", "useful for", "possible use", "potential use", "such as"),
+    *("e.g.", "ranging from", "range from", "may ", "might ", "could ", "of interest to"),
+)
 _CUES = (
     # the work speaks of itself
     _cues(
@@ -43,18 +62,7 @@ _CUES = (
     ),
     _cues(3, "motivated by", "inspired by", "promises? to", "usually", "often", "typically", "traditionally"),
     _cues(2, "state[- ]of[- ]the[- ]art approaches", "suffers? from", "struggles?", "lack", "no existing"),
-    # a list of what it might be good for
-    _cues(
-        4,
-        "applications?(?: areas?)? (?:such as|includ\\w+|like|rang\\w+|as diverse as|in)",
-        "(?:used|useful) (?:in|for)",
-    ),
-    _cues(3, "(?:possible|potential) (?:uses?|applications?)", "such as", "e\\.g\\.", "ranging from", "range from"),
-    _cues(
-        4,
-        "(?:may|might|could) (?:be (?:useful|used|applied|of interest)|support|help|benefit|one day)",
-        "of interest to",
-    ),
+    *_USES,
 )
 _FIRST, _SECOND, _LAST = 2.0, 1.0, -0.5
 _ROOM = 4  # sentences; a shorter text comes to the point at once
@@ -65,9 +73,24 @@ def is_background(sentence: Sentence) -> bool:
     return bool(sentence.number) and points(sentence.text, sentence.number, sentence.of) >= BACKGROUND_FROM
 
 
+def may_list_uses(text: str) -> bool:
+    """Tell whether a cleaned text, or a sentence of it, can list possible uses: quickly, and too often."""
+    small = text.lower()
+    return any(word in small for word in _USES_WORDS)
+
+
+def lists_uses(text: str, number: int, of: int) -> bool:
+    """Tell whether sentence `number` (from 1) `of` so many is background that lists possible uses."""
+    if not may_list_uses(text):
+        return False
+    small = text.lower()
+    return any(pattern.search(small) for _, pattern in _USES) and points(text, number, of) >= BACKGROUND_FROM
+
+
 def points(text: str, number: int, of: int) -> float:
     """Return the points for background of sentence `number` (from 1) `of` so many."""
-    total = sum(value for value, pattern in _CUES if pattern.search(text))
+    small = text.lower()
+    total = sum(value for value, pattern in _CUES if pattern.search(small))
     if of >= _ROOM:
         total += _FIRST if number == 1 else _SECOND if number == 2 else _LAST if number == of else 0.0
     return total

@@ -28,10 +28,11 @@ SEED_SHARE = 0.08
 SEED_LEAST = 0.03
 """... and at least this much of a margin: where nothing speaks, nothing is named."""
 
-_SMALL = """a about after all also an and any are as at be been before being between both but by can could do does each
-    for from had has have how if in into is it its may more most much must no nor not of on one only onto or other our
-    out over s should so some such t than that the their them then there these they this those through to two under up
-    upon us very via was we were what when where whether which while who whose why will with within without would"""
+_SMALL = """a about after all also an and any are as at be been before being between both but by can cannot could do
+    does each for from had has have how if in into is it its may more most much must no nor not of on one
+    only onto or other our out over s should so some such t than that the their them then there these they
+    this those through to two under up upon us very via was we were what when where whether which while who
+    whose why will with within without would"""
 FUNCTION_WORDS = frozenset(_SMALL.split())
 """Words that mean nothing alone; a phrase is shown without those at its edges, and no phrase is made of them alone."""
 
@@ -125,8 +126,8 @@ def phrases(evidence: Evidence, tag: str) -> tuple[list[Phrase], float]:
     """Join the n-grams that spoke most for or against a tag into phrases, the strongest first, whatever their sign.
 
     Strong n-grams of one sign that share a word make one phrase; weak ones inside it are added to it. Also returns
-    the sum of all that is in no phrase, function words alone included: with it and the intercept the phrases add up
-    to the margin.
+    the sum of all that is in no phrase, function words and bare numbers included: with it and the intercept the phrases
+    add up to the margin.
     """
     part = evidence.parts[:, TAGS.index(tag)]
     strength: FloatArray = np.abs(part)
@@ -158,13 +159,18 @@ def phrases(evidence: Evidence, tag: str) -> tuple[list[Phrase], float]:
     found = []
     for run in runs:
         words = evidence.words[int(run[0])]
-        content = [i for i in range(int(run[1]), int(run[2])) if words.names[i] not in FUNCTION_WORDS]
+        content = [i for i in range(int(run[1]), int(run[2])) if _means(words.names[i])]
         if content:
             named = " ".join(words.names[content[0] : content[-1] + 1])
             found.append(Phrase(words.field, *words.given_span(content[0], content[-1]), named, run[3]))
         else:
             rest += run[3]
     return sorted(found, key=lambda phrase: (-abs(phrase.part), phrase.field != "title", phrase.start)), rest
+
+
+def _means(word: str) -> bool:
+    """Tell whether a word means anything by itself: function words and bare numbers do not."""
+    return word not in FUNCTION_WORDS and not word.isdigit()
 
 
 def carriers(model: "Model", title: str, abstract: str, tag: str, n: int = 5) -> list[tuple[str, float]]:

@@ -18,12 +18,13 @@ from classifier.background import is_background
 from classifier.evidence import Evidence, phrases, read_evidence
 from classifier.model import Document, Model, as_record
 from classifier.precedents import Precedents
-from classifier.recourse import Recourse, Rescorer, edit, find_recourse
-from classifier.results import NOTICE, TAGS, Judgement
+from classifier.recourse import Recourse, Rescorer, find_recourse, on_background, on_uses
+from classifier.results import NOTICE, TAGS
 from classifier.scoring import FloatArray
 from classifier.sentences import Sentence, cut, pipeline
 from classifier.taxonomy import load_taxonomy
 from classifier.terms import FoundTerm, find_terms
+from classifier.uses import uses_in
 
 PHRASES = 12
 """Phrases named for a tag, and as many against it; weaker ones are part of `rest`."""
@@ -32,8 +33,7 @@ SENTENCES = 3
 MOVES = 0.1
 """A sentence is named for a second reading if leaving it out moves the logit by at least this much."""
 ELSEWHERE = 0.2
-"""A flag rests on background only if less than this share of what spoke for it stands in other sentences."""
-BACKGROUND_NOTE = "rests on background sentences only"
+"""A flag stands in background if less than this share of what spoke for it stands in other sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,12 @@ class TagExplanation:
     terms: tuple[FoundTerm, ...]
     recourse: Recourse
 
+    @property
+    def begins(self) -> str:
+        """From which probabilities it is flagged and for review, in words."""
+        review = "" if self.review_threshold is None else f", 'review' at {self.review_threshold:.2f}"
+        return f"'flag' begins at {self.threshold:.2f}{review}"
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -147,11 +153,11 @@ def explain(
     text = (record.title, record.abstract)
     read = _read(model, *text)
     rescorer = Rescorer(model, *text, read.sentences, profile)
-    margins, firsts = model.margins([text])[0].tolist(), model.first_probabilities([text])[0].tolist()
-    seconds = _second_readings(model, read) if model.read_again([text])[0] else None
+    whole = rescorer.whole()
+    taken = None if whole.second is None else whole.second - rescorer.second_without_each()
+    uses = uses_in(record.abstract)
     alike = precedents.nearest(model, *text) if precedents else ()
     explained = {}
-    notes = list(result.notes)
     for tag in tags:
         place = TAGS.index(tag)
         judgement = result.judgements[tag]
@@ -161,9 +167,12 @@ def explain(
         rest += sum(span.part for span in spans) - sum(span.part for span in named)
         begins = {"flag": model.thresholds[profile][tag], "review": model.review_thresholds[tag]}
         second = None
-        if seconds is not None:
-            shift = _logit(judgement.probability) - _logit(firsts[place])
-            second = SecondReading(round(shift, 4), judgement.probability, _moving(read, seconds[:, place]))
+        if taken is not None:
+            shift = _logit(judgement.probability) - _logit(whole.first[place])
+            second = SecondReading(round(shift, 4), judgement.probability, _moving(read, taken[:, place]))
+        mentions = on_uses(rescorer, tag, judgement, begins, uses)
+        if judgement.decision == "flag" and _in_background(read, place):
+            mentions = on_background(rescorer, tag, judgement, np.flatnonzero(read.in_background).tolist())
         explained[tag] = TagExplanation(
             probability=judgement.probability,
             decision=judgement.decision,
@@ -175,21 +184,21 @@ def explain(
             first=First(
                 intercept=model.parameters["intercept"][tag],
                 rest=rest,
-                margin=margins[place],
+                margin=whole.margins[place],
                 slope=model.parameters["slope"][tag],
                 offset=model.parameters["offset"][tag],
-                probability=firsts[place],
+                probability=whole.first[place],
             ),
             second=second,
             phrases=tuple(span for span in named if span.part > 0),
             against=tuple(span for span in named if span.part <= 0),
             sentence=_strongest(read, place),
             terms=read.terms[tag],
-            recourse=find_recourse(rescorer, tag, judgement, begins, read.evidence, found, read.terms[tag], alike),
+            recourse=find_recourse(
+                rescorer, tag, judgement, begins, read.evidence, found, read.terms[tag], alike, mentions
+            ),
         )
-        if judgement.decision == "flag" and _background_only(read, place, rescorer, tag, judgement):
-            notes.append(f"{tag} {BACKGROUND_NOTE}")
-    return Explanation(record.id, model.id, NOTICE, *text, tuple(notes), explained)
+    return Explanation(record.id, model.id, NOTICE, *text, result.notes, explained)
 
 
 @functools.cache
@@ -208,7 +217,7 @@ def _read(model: Model, title: str, abstract: str) -> _Read:
     for words in fields:
         own = [(sentence.start, i) for i, sentence in enumerate(sentences) if sentence.field == words.field]
         begins = [start for start, _ in own]
-        starts = [words.given_span(i, i)[0] for i in range(len(words.names))]
+        starts = [words.cleaned.starts[start] for start, _ in words.spans]
         home.append([own[max(0, bisect_right(begins, start) - 1)][1] for start in starts])
     of_ngrams = [home[ngram.field][ngram.first] for ngram in evidence.ngrams]
     terms = find_terms(cleaned, docs)
@@ -238,15 +247,6 @@ def _strongest(read: _Read, place: int) -> Span | None:
     return _span(read, sentence.field, sentence.start, sentence.end, sums[best])
 
 
-def _second_readings(model: Model, read: _Read) -> FloatArray:
-    """Return what leaving out each sentence takes from the second reading: array (sentences, tags) of logits."""
-    whole = (read.given["title"], read.given["abstract"])
-    edited = [edit(read.given, [(s.field, s.start, s.end, "")]) for s in read.sentences]
-    logits = model.second_logits([whole, *edited])
-    result: FloatArray = logits[0] - logits[1:]
-    return result
-
-
 def _moving(read: _Read, taken: FloatArray) -> tuple[Span, ...]:
     order = sorted(range(len(taken)), key=lambda i: -abs(taken[i]))
     return tuple(
@@ -256,14 +256,11 @@ def _moving(read: _Read, taken: FloatArray) -> tuple[Span, ...]:
     )
 
 
-def _background_only(read: _Read, place: int, rescorer: Rescorer, tag: str, judgement: Judgement) -> bool:
-    """Tell that what spoke for a flag stands in background sentences, and that it falls without them."""
+def _in_background(read: _Read, place: int) -> bool:
+    """Tell that nearly all that spoke for a tag stands in background sentences."""
     part = np.maximum(read.evidence.parts[:, place], 0)
     elsewhere = sum(p for p, i in zip(part.tolist(), read.home, strict=True) if not read.in_background[i])
-    if elsewhere >= ELSEWHERE * float(part.sum()):
-        return False
-    (left,) = rescorer.without([[i for i, background in enumerate(read.in_background) if background]])
-    return left is None or left[tag].decision != judgement.decision
+    return bool(elsewhere < ELSEWHERE * float(part.sum()))
 
 
 def _logit(probability: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from classifier.explain import Explanation, Span, TagExplanation
+from classifier.explain_text import name_phrases
 from classifier.recourse import show
 from classifier.report import UNSHOWN
 from classifier.results import NOTICE
@@ -45,7 +46,7 @@ def _tag(explanation: Explanation, name: str, tag: TagExplanation) -> str:
         for field, text in given.items()
         if text.strip()
     )
-    facts = [("Meaning", _show(tag.meaning)), *_readings(tag), *_pointers(tag)]
+    facts = [("Meaning", _show(tag.meaning)), ("Thresholds", _show(tag.begins)), *_readings(tag), *_pointers(tag)]
     rows = "".join(f"<dt>{label}</dt><dd>{value}</dd>" for label, value in facts)
     return f"<section>{head}<ul>{told}</ul>{texts}<dl>{rows}</dl></section>"
 
@@ -72,7 +73,14 @@ def _readings(tag: TagExplanation) -> Iterator[tuple[str, str]]:
     first = tag.first
     named = sum(span.part for span in (*tag.phrases, *tag.against))
     sums = f"{first.intercept:+.2f} to begin with, {named:+.2f} by the phrases marked, {first.rest:+.2f} by all else"
-    yield "Words", f"{sums}: {first.margin:+.2f}, which is {escape(show(first.probability))}"
+    yield "For", _show(name_phrases(tag.phrases) or "no phrase stands out")
+    if tag.against:
+        yield "Against", _show(name_phrases(tag.against))
+    if tag.sentence:
+        mark = ", background" if tag.sentence.background else ""
+        yield "Strongest", f"<q>{_show(tag.sentence.text)}</q>{mark}"
+    score = f"a score of {first.margin:+.2f}, calibrated to a probability of {escape(show(first.probability))}"
+    yield "Score", f"{sums}: {score}"
     if tag.second:
         yield (
             "Second reading",
@@ -128,8 +136,8 @@ _HEAD = """<!DOCTYPE html>
 <body>
 <header>
 <h1>Why these decisions</h1>
-<p><strong>{notice}</strong> This page holds the texts: keep it as confidential as the source. Marked words carry
-their part of the score; point at one to see it.</p>
+<p><strong>{notice}</strong> This page holds the texts: keep it as confidential as the source. Marked words spoke
+for a tag, or against it; the numbers beside them are their exact parts of the score.</p>
 </header>
 <main>
 """

@@ -35,10 +35,10 @@ def as_text(explanation: Explanation, *, color: bool = False) -> str:
 
 
 def _in_full(explanation: Explanation, tag: TagExplanation, style: Callable[[str, str | None], str]) -> list[str]:
-    lines = [_line("meaning", tag.meaning), *_told(tag)]
-    lines.append(_line("for", _phrases(tag.phrases) or "no phrase stands out"))
+    lines = [_line("meaning", tag.meaning), _line("thresholds", tag.begins), *_told(tag)]
+    lines.append(_line("for", name_phrases(tag.phrases) or "no phrase stands out"))
     if tag.against:
-        lines.append(_line("against", _phrases(tag.against)))
+        lines.append(_line("against", name_phrases(tag.against)))
     if tag.sentence:
         mark = " [background]" if tag.sentence.background else ""
         lines.append(_line("strongest", f"\u201c{_plain(tag.sentence.text)}\u201d{mark}"))
@@ -57,7 +57,7 @@ def _in_full(explanation: Explanation, tag: TagExplanation, style: Callable[[str
         if rule:
             lines.append(_line(label, f"{rule.text} [{', '.join(map(_plain, rule.shared))}]"))
     if tag.recourse.precedents:
-        alike = (f"{p.id} ({' '.join(p.tags) or 'no tag'}) {p.likeness:.2f}" for p in tag.recourse.precedents)
+        alike = (f"{p.id} ({' '.join(p.tags) or 'no tag'}, {p.likeness:.2f})" for p in tag.recourse.precedents)
         lines.append(_line("labelled alike", ", ".join(alike)))
     return lines
 
@@ -69,13 +69,14 @@ def _told(tag: TagExplanation) -> list[str]:
     ]
 
 
-def _phrases(spans: Sequence[Span]) -> str:
+def name_phrases(spans: Sequence[Span]) -> str:
     """Name phrases with what they add, those of equal words together."""
     together: dict[str, list[Span]] = {}
     for span in spans:
         together.setdefault(_plain(span.text).lower(), []).append(span)
     named = []
-    for words, places in list(together.items())[:_NAMED]:
+    order = sorted(together.items(), key=lambda item: -abs(sum(span.part for span in item[1])))
+    for words, places in order[:_NAMED]:
         times = f", {len(places)} places" if len(places) > 1 else ""
         ground = ", background" if all(span.background for span in places) else ""
         named.append(f"{words} ({sum(span.part for span in places):+.2f}{times}{ground})")
@@ -96,7 +97,9 @@ def _lists(tag: TagExplanation) -> list[str]:
 
 def _line(label: str, text: str) -> str:
     first = f"  {label:{_LABEL}} "
-    return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=" " * (_LABEL + 3))
+    # Identifiers are copied: none is broken at a hyphen.
+    rest = " " * (_LABEL + 3)
+    return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
 
 
 def _plain(text: str) -> str:

@@ -9,6 +9,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,8 @@ from classifier.notes import Notes
 from classifier.records import Record, Refusal, in_batches, to_record
 from classifier.results import DECISIONS, RESULT_COLUMNS, ROLES, TAGS, Judgement, Result
 from classifier.roles import Roles, as_arrow
-from classifier.second import Second
+from classifier.second import Revised, Second
+from classifier.uses import without_uses
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +39,13 @@ KERNEL_FROM = 4096
 """Documents that a model has judged when it loads the compiled code: importing numba and reading its cache take half a
 second, in which the array code scores about as many."""
 
+POSSIBLE_USES = "possible uses only"
+"""Note before the tags that are for review, and not flagged, since they would be clear without the sentences that tell
+what else the work might be good for: a mention is no contribution."""
+
 _CLEAR, _REVIEW, _FLAG, _ABSTAIN = range(len(DECISIONS))
 _NO_ROLE = -1
+_NO_TAG = np.zeros(len(TAGS), dtype=bool)
 
 Texts = Callable[[list[int]], list[tuple[str, str]]]
 """Gives the (title, abstract) pairs in some rows of a batch: few are needed again, and Arrow has no Python strings."""
@@ -54,6 +61,21 @@ class _Scored:
     known: Int64Array  # n-grams of the table
     sizes: Int64Array  # bytes
     notes: Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A batch judged without roles and notes, with what each reading said: arrays (documents, tags).
+
+    `first` is the n-grams' probability, calibrated from their `margins`; `second` what reading again added to the
+    logit, by row, for those rows that were read again; `decision` holds numbers in `DECISIONS`.
+    """
+
+    margins: scoring.FloatArray
+    first: scoring.FloatArray
+    second: Mapping[int, scoring.FloatArray]
+    probability: scoring.FloatArray
+    decision: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +141,7 @@ class Model:
 
     def probabilities(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
         """Return the calibrated probabilities of (title, abstract) pairs: array (documents, tags)."""
-        return self._read(self.margins(documents), _picked(documents))[0]
+        return self._read(self.margins(documents), _picked(documents)).probability
 
     def parts(self, ngrams: Ngrams) -> scoring.FloatArray:
         """Return what each n-gram of one document adds to its margins: array (n-grams, tags), 0 for unknown ones.
@@ -138,9 +160,13 @@ class Model:
             result[found] = each[place[found]]
         return result
 
-    def first_probabilities(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
-        """Return what the n-grams alone say, before any second reading: array (documents, tags)."""
-        return scoring.probabilities(self.margins(documents), self._slope, self._offset)
+    def examine(self, documents: list[tuple[str, str]], *, profile: str = "balanced") -> Examined:
+        """Judge (title, abstract) pairs as `judge` does, and keep what each reading said."""
+        scored, texts = self._score(documents), _picked(documents)
+        read = self._read(scored.margins, texts)
+        first = scoring.probabilities(scored.margins, self._slope, self._offset)
+        decision, _ = self._decide(scored, read.probability, texts, profile)
+        return Examined(scored.margins, first, read.logits, read.probability, decision)
 
     def second_logits(self, documents: list[tuple[str, str]]) -> scoring.FloatArray:
         """Return what the second reading adds to the logits of (title, abstract) pairs: array (documents, tags).
@@ -179,7 +205,7 @@ class Model:
         return result
 
     def decide(self, probability: float, tag: str, profile: str = "balanced") -> str:
-        """Return the decision on one probability of a text that is judged at all: `flag`, `review` or `clear`."""
+        """Return the decision that thresholds alone give on one probability: `flag`, `review` or `clear`."""
         return DECISIONS[self._zones(np.full((1, len(TAGS)), probability), profile)[0, TAGS.index(tag)]]
 
     def classify(self, documents: Iterable[Document], *, profile: str = "balanced") -> list[Result]:
@@ -250,17 +276,23 @@ class Model:
         margins = scoring.weighted(scored.dot, scored.norm, self._scale, self._intercept)
         return _Scored(margins, scored.known, _bytes_of(titles) + _bytes_of(abstracts), scored.notes)
 
-    def _read(
-        self, margins: scoring.FloatArray, texts: Texts
-    ) -> tuple[scoring.FloatArray, Mapping[int, scoring.FloatArray]]:
-        """Return probabilities, and by row what a second reading said of the roles."""
+    def _read(self, margins: scoring.FloatArray, texts: Texts) -> Revised:
         probability = scoring.probabilities(margins, self._slope, self._offset)
         if self._second is None:
-            return probability, {}
+            return Revised(probability, {}, {})
         return self._second.revise(probability, margins, texts)
 
     def _judge(self, scored: _Scored, texts: Texts, profile: str) -> _Judged:
-        probability, read = self._read(scored.margins, texts)
+        read = self._read(scored.margins, texts)
+        decision, told = self._decide(scored, read.probability, texts, profile)
+        rows = np.flatnonzero(((decision == _FLAG) | (decision == _REVIEW)).any(axis=1)).tolist()
+        roles = self._roles_of(rows, read.roles, texts)
+        return _Judged(read.probability, decision, roles, scored.notes.with_more(told))
+
+    def _decide(
+        self, scored: _Scored, probability: scoring.FloatArray, texts: Texts, profile: str
+    ) -> tuple[npt.NDArray[np.int8], dict[int, tuple[str, ...]]]:
+        """Return the decisions on a batch, numbers in `DECISIONS`, and by row what is to be noted of them."""
         decision = self._zones(probability, profile)
         found = decision.max(axis=1, initial=_CLEAR) > _CLEAR
         told: dict[int, tuple[str, ...]] = {}
@@ -269,11 +301,28 @@ class Model:
             if reason := abstain.reason(document, int(scored.known[row]), found=bool(found[row])):
                 told[row] = (reason,)
                 decision[row], found[row] = _ABSTAIN, False
-        rows = np.flatnonzero(found).tolist()
-        for row in rows:
-            if doubtful := [tag for tag, code in zip(TAGS, decision[row], strict=True) if code == _REVIEW]:
-                told[row] = (f"for review: {', '.join(doubtful)}",)
-        return _Judged(probability, decision, self._roles_of(rows, read, texts), scored.notes.with_more(told))
+        mentioned = self._mentioned(decision, texts, profile)
+        for row in np.flatnonzero(found).tolist():
+            named = (("for review", decision[row] == _REVIEW), (POSSIBLE_USES, mentioned.get(row, _NO_TAG)))
+            if notes := [f"{note}: {', '.join(compress(TAGS, tags))}" for note, tags in named if tags.any()]:
+                told[row] = tuple(notes)
+        return decision, told
+
+    def _mentioned(
+        self, decision: npt.NDArray[np.int8], texts: Texts, profile: str
+    ) -> Mapping[int, npt.NDArray[np.bool_]]:
+        """Turn flags into reviews that would be clear without the sentences on possible uses: row -> which (tags,)."""
+        rows = np.flatnonzero((decision == _FLAG).any(axis=1)).tolist()
+        edited = {row: without_uses(document) for row, document in zip(rows, texts(rows), strict=True)}
+        left = {row: document for row, document in edited.items() if document is not None}
+        if not left:
+            return {}
+        documents = list(left.values())
+        zones = self._zones(self.probabilities(documents), profile)
+        mentioned = {row: (decision[row] == _FLAG) & (zone == _CLEAR) for row, zone in zip(left, zones, strict=True)}
+        for row, tags in mentioned.items():
+            decision[row, tags] = _REVIEW
+        return mentioned
 
     def _zones(self, probability: scoring.FloatArray, profile: str) -> npt.NDArray[np.int8]:
         """Return the decision, a number in `DECISIONS`, on each probability (documents, tags)."""

@@ -17,7 +17,7 @@ from classifier.terms import FoundTerm
 NEAR_FROM = 0.5
 """Points from which a rule is near. One word in common is chance, unless it is a lexicon term."""
 
-_ENDING = re.compile(r"(?<=\w{4})(?:ions?|ies|ing|ed|es|s|y)$")
+_ENDING = re.compile(r"(?<=\w{4})(?:ions?|ies|ing|ed|es|e|s|y)$")
 
 
 @dataclass(frozen=True, slots=True)

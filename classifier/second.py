@@ -6,6 +6,7 @@ results depend on what else is in a batch: the same text gets the same numbers o
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,6 +23,18 @@ from classifier.scoring import FloatArray, probabilities
 
 READERS = 2
 """Texts read at a time, each on one thread: two finish sooner than one text on two threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """Probabilities (documents, tags) after a second reading, and what that reading said of the rows that had one.
+
+    `logits`: row -> what it adds to the logit of each tag; `roles`: row -> logits (tags, roles).
+    """
+
+    probability: FloatArray
+    logits: Mapping[int, FloatArray]
+    roles: Mapping[int, FloatArray]
 
 
 class Tokens:
@@ -126,17 +139,17 @@ class Second:
 
     def revise(
         self, probability: FloatArray, margins: FloatArray, texts: Callable[[list[int]], list[tuple[str, str]]]
-    ) -> tuple[FloatArray, Mapping[int, FloatArray]]:
-        """Return probabilities with those of doubtful texts replaced by what both readings say.
+    ) -> Revised:
+        """Replace the probabilities of doubtful texts by what both readings say.
 
         A text is read again where any tag's first probability reaches `read_from`; `texts` gives those in some rows.
-        Returned with it: what the encoder says of the roles in each of these rows, arrays (tags, roles) of logits.
         """
         rows = np.flatnonzero(self.doubtful(probability)).tolist()
         if not rows:
-            return probability, {}
+            return Revised(probability, {}, {})
         logits, roles = self._loaded().read(texts(rows))
-        return self.join(probability, margins, rows, logits), dict(zip(rows, roles, strict=True))
+        weighed = dict(zip(rows, logits * self._second, strict=True))
+        return Revised(self.join(probability, margins, rows, logits), weighed, dict(zip(rows, roles, strict=True)))
 
     def join_roles(self, first: FloatArray, second: FloatArray) -> FloatArray:
         """Add up what both readings say of a text's roles, arrays (tags, roles) of logits."""
@@ -144,7 +157,7 @@ class Second:
         return both
 
     def logits(self, documents: Sequence[tuple[str, str]]) -> FloatArray:
-        """Read (title, abstract) pairs, and return their logits as they weigh in `join`: array (documents, tags)."""
+        """Read (title, abstract) pairs, doubtful or not: logits as they weigh in `join`, array (documents, tags)."""
         logits, _ = self._loaded().read(documents)
         weighed: FloatArray = logits * self._second
         return weighed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 # A "sentence" that ends so goes on: spaCy knows "e.g." and "Dr.", but not what is abbreviated in abstracts.
-_GOES_ON = re.compile(
+GOES_ON = re.compile(
     r"(?:\b(?:al|approx|ca|cf|eq|eqs|fig|figs|no|nos|ref|refs|resp|sec|vs|i\.e|e\.g)\.|\b[A-Z]\.)$", re.I
 )
 
@@ -79,7 +79,7 @@ def _sentence_spans(doc: "Doc") -> list[tuple[int, int]]:
         if start == end:
             continue
         begins = next((letter for letter in text[start:end] if letter.isalnum()), "")
-        if spans and (not begins or begins.islower() or _GOES_ON.search(text[slice(*spans[-1])])):
+        if spans and (not begins or begins.islower() or GOES_ON.search(text[slice(*spans[-1])])):
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))

@@ -4,10 +4,12 @@ import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifier import TAGS, Model, Record
 from classifier.cleaning import clean_with_map
-from classifier.explain import BACKGROUND_NOTE, Explanation, explain
+from classifier.explain import Explanation, explain
 from classifier.readers import read
 from classifier.recourse import RANK, edit, name_units
 from classifier.sentences import Sentence, cut, pipeline
@@ -56,6 +58,38 @@ def test_the_decision_falls_without_the_sentences_named_and_stays_without_fewer(
                 (kept,) = fast.classify([without(explanation, fewer)])
                 assert RANK[kept.judgements[name].decision] >= RANK[tag.decision]
     assert tried >= 8
+
+
+sentences = st.lists(
+    st.sampled_from(
+        [
+            "A quadrotor lands on a ship.",
+            "The <b>UAV</b> tracks people in crowds.",
+            "Fake news spreads by bots.",
+            "Drones may help pilots, e.g. in war.",
+            "A missile seeker sees its target.",
+            "Worms live in soil.",
+            "The battalion commander plans.",
+            "Nothing is kno\u200bwn.",
+        ]
+    ),
+    max_size=6,
+).map(" ".join)
+
+
+@given(st.sampled_from(["", "Swarms of drones", "On worms"]), sentences)
+@settings(max_examples=40, deadline=None)
+def test_recourse_really_changes_the_decision_of_any_text(fast: Model, title: str, abstract: str) -> None:
+    if not title and not abstract:
+        return
+    explanation = explain(fast, (title, abstract))
+    for name, tag in explanation.tags.items():
+        if support := tag.recourse.support:
+            left = without(explanation, support.units)
+            (edited,) = fast.classify([left])
+            assert RANK[edited.judgements[name].decision] < RANK[tag.decision]
+            assert edited.judgements[name].decision == support.decision
+            assert edited.judgements[name].probability == support.probability
 
 
 def test_each_sentence_taken_out_alone_has_the_probability_told(fast: Model, explanations: list[Explanation]) -> None:
@@ -128,16 +162,31 @@ def test_sentences_of_a_marked_up_text_are_places_in_the_given_text() -> None:
         assert text[unit.start : unit.end] == want
 
 
-def test_a_flag_on_possible_uses_alone_is_marked(fast: Model) -> None:
+def test_a_tag_raised_by_possible_uses_alone_is_for_review_and_told_why(fast: Model) -> None:
     title = "Faster sampling of Gaussian processes"
     uses = "Gaussian processes are used in applications such as drones, UAV swarms and unmanned aircraft."
     work = "We give an algorithm that needs a linear number of steps. The error is bounded. Tests confirm the bound."
     marked = explain(fast, (title, f"{uses} {work}"))
-    assert marked.tags["drones"].decision == "flag"
-    assert f"drones {BACKGROUND_NOTE}" in marked.notes
-    assert all(span.background for span in marked.tags["drones"].phrases[:2])
-    real = explain(fast, ("UAV swarms", f"{uses} We fly a swarm of drones. {work}"))
-    assert not any(BACKGROUND_NOTE in note for note in real.notes)
+    assert marked.notes == fast.classify([(title, f"{uses} {work}")])[0].notes
+    assert marked.notes[-1] == "possible uses only: drones"
+    drones = marked.tags["drones"]
+    assert drones.decision == "review"
+    assert drones.probability >= drones.threshold
+    assert drones.recourse.text[0].startswith("For review, though above 0.99 reaches the flag's 0.")
+    assert "sentence 1 only tells of possible uses, and without it below 0.01 would be" in drones.recourse.text[0]
+    assert all(span.background for span in drones.phrases[:2])
+
+
+def test_a_flag_that_stands_in_background_is_told_so_and_stays_a_flag(fast: Model) -> None:
+    known = "In recent years, swarms of drones and unmanned aerial vehicles have attracted growing attention."
+    work = "We give an algorithm that needs a linear number of steps. The error is bounded. Tests confirm the bound."
+    marked = explain(fast, ("Faster sampling of Gaussian processes", f"{known} {work}")).tags["drones"]
+    assert marked.decision == "flag"
+    assert marked.recourse.text[0].startswith(
+        "Nearly all that speaks for drones stands in sentence 1, which reads like"
+    )
+    real = explain(fast, ("UAV swarms", f"{known} We fly a swarm of drones. {work}")).tags["drones"]
+    assert not any("Nearly all" in line for line in real.recourse.text)
 
 
 def test_edits_of_the_default_model_are_judged_by_both_readings(shipped: Model) -> None:
