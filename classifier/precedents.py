@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.features import extract
+from classifier.identifiers import canonical_id
 from classifier.results import TAGS
 from classifier.scoring import FloatArray, look_up
 
@@ -78,9 +79,9 @@ def load_precedents(model: "Model", features: Path, labels: Path) -> Precedents 
     import pyarrow.parquet as pq
 
     with (labels / "train.csv").open(encoding="utf-8", newline="") as file:
-        tags = {row["id"]: _tags(row["tags"]) for row in csv.DictReader(file)}
+        tags = {canonical_id(row["id"]): _tags(row["tags"]) for row in csv.DictReader(file)}
     table = pq.read_table(features / "records.parquet").combine_chunks()
-    ids: list[str] = table["id"].to_pylist()
+    ids = [canonical_id(identifier) for identifier in table["id"].to_pylist()]
     ngram, count = table["ngram"].combine_chunks(), table["count"].combine_chunks()
     entry = ngram.values.to_numpy()
     record = np.repeat(np.arange(len(ids), dtype=np.int32), np.diff(ngram.offsets.to_numpy()))

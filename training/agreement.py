@@ -14,6 +14,7 @@ import numpy as np
 
 from classifier import assets
 from classifier.errors import InputError
+from classifier.identifiers import canonical_id
 from classifier.results import TAGS
 from training.evaluate import LABELS_NOTE
 from training.featurestore import tag_matrix
@@ -50,12 +51,15 @@ def read_readings(path: Path) -> tuple[BoolArray, BoolArray]:
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         unknown = {*row["first"].split(), *row["second"].split()} - {*TAGS}
-        if unknown or row["id"] in seen:
+        identifier = canonical_id(row["id"])
+        if unknown or identifier in seen:
             fault = (
-                f"tag {min(unknown)!r} is not one of {', '.join(TAGS)}" if unknown else f"id {row['id']!r} stands twice"
+                f"tag {min(unknown)!r} is not one of {', '.join(TAGS)}"
+                if unknown
+                else f"id {identifier!r} stands twice"
             )
             raise InputError(f"{path}, line {line}: {fault}.")
-        seen.add(row["id"])
+        seen.add(identifier)
     if not rows:
         raise InputError(f"{path}: holds no readings.")
     first, second = (tag_matrix([row[name].split() for row in rows], TAGS) for name in ("first", "second"))

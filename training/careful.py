@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from classifier import modelfolder
 from classifier.errors import InputError
+from classifier.identifiers import canonical_id
 from classifier.modelfolder import ENCODER, TOKENIZER
 from classifier.results import ROLES, TAGS
 from classifier.scoring import FloatArray, probabilities
@@ -130,4 +131,4 @@ def read_held_out(path: Path) -> tuple[list[str], FloatArray, FloatArray]:
         rows = list(csv.reader(file))[1:]
     figures = np.array([[float(cell) for cell in row[1:]] for row in rows])
     count = len(TAGS)
-    return [row[0] for row in rows], figures[:, :count], figures[:, count:].reshape(-1, count, len(ROLES))
+    return [canonical_id(row[0]) for row in rows], figures[:, :count], figures[:, count:].reshape(-1, count, len(ROLES))

@@ -6,7 +6,7 @@ Everything the figures depend on is written with them: the records' digest, the 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,9 @@ def read_labelled(source: Path, split: str | None = None, columns: Columns = BY_
         if isinstance(row["tags"], str):
             row["tags"] = row["tags"].split()
         if split is None or row.get("split") == split:
-            records.append(item)
-            labels.append(label_of({**row, "id": item.id}))
+            label = label_of({**row, "id": item.id})
+            records.append(replace(item, id=label.id))
+            labels.append(label)
     if not records:
         raise InputError(f"{source}: no labelled records{f' of split {split!r}' if split else ''}.")
     return LabelledRecords(records, labels, refused)

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from classifier.errors import InputError
 from classifier.evidence import ngram_names
 from classifier.features import UInt64Array, extract
+from classifier.identifiers import canonical_id
 from classifier.records import Record, in_batches
 from classifier.scoring import look_up
 
@@ -105,7 +106,7 @@ def write_features(features: Features, folder: Path) -> None:
 
 
 def read_features(folder: Path) -> Features:
-    """Read a features folder.
+    """Read a features folder; identifiers become canonical, the order of the records stays.
 
     Raises InputError where it is missing or damaged.
     """
@@ -119,7 +120,7 @@ def read_features(folder: Path) -> Features:
         (count.values.to_numpy().astype(np.int64), ngram.values.to_numpy(), ngram.offsets.to_numpy()),
         shape=(table.num_rows, len(ngrams)),
     )
-    return Features(tuple(table["id"].to_pylist()), ngrams, counts)
+    return Features(tuple(map(canonical_id, table["id"].to_pylist())), ngrams, counts)
 
 
 def tag_matrix(tags: Sequence[Sequence[str]], names: Sequence[str]) -> npt.NDArray[np.bool_]:

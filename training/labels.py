@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.errors import InputError
+from classifier.identifiers import canonical_id
 from classifier.results import ROLES, TAGS
 
 SPLITS = ("train", "dev")
@@ -82,9 +83,11 @@ def open_license(record: Mapping[str, Any]) -> str | None:
 def label_of(record: Mapping[str, Any]) -> Label:
     """Read the label of a labelled record (keys as in a labelled dump: tags, roles, hard, split ...).
 
+    Its identifier is the canonical one, so that labels and texts join however either writes it.
+
     Raises InputError naming the record, the key and the values allowed.
     """
-    identifier = str(record.get("id", ""))
+    identifier = canonical_id(str(record.get("id", "")))
     roles = {str(tag): str((record.get("roles") or {}).get(tag, "enables")) for tag in record.get("tags") or ()}
     split = str(record.get("split", "train"))
     _check(identifier, "split", split, SPLITS)
@@ -107,9 +110,16 @@ def label_of(record: Mapping[str, Any]) -> Label:
 
 
 def write_labels(labels: Iterable[Label], folder: Path) -> None:
-    """Write one CSV per split, sorted by identifier."""
+    """Write one CSV per split, sorted by identifier.
+
+    Raises InputError, and writes nothing, where two labels are of one record.
+    """
     by_split: dict[str, list[Label]] = {split: [] for split in SPLITS}
+    seen: set[str] = set()
     for label in labels:
+        if label.id in seen:
+            raise InputError(f"id {label.id!r} is labelled twice, perhaps written in two ways; keep one label of it.")
+        seen.add(label.id)
         by_split[label.split].append(label)
     folder.mkdir(parents=True, exist_ok=True)
     for split, members in by_split.items():

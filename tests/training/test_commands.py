@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from classifier import load
 from classifier.cli import main
 from tests.conftest import ROOT
+from training.evaluate import read_labelled
+from training.featurestore import read_features
 from training.labels import read_labels
 
 PAIRS = [
@@ -91,6 +93,44 @@ def test_labels_extract_and_hydrate_fit_together(labelled: Path, tmp_path: Path)
     for name in ("id", "title", "abstract", "tags", "hard", "split", "weight"):
         assert [row[name] for row in got] == [row[name] for row in want]
     run("evaluate", again, "--no-baselines", "--split", "dev")
+
+
+def test_a_dump_joins_in_whatever_way_it_writes_arxivs_identifiers(tmp_path: Path) -> None:
+    ways = [
+        ("arxiv:1001.42", "arxiv:1001.4200"),
+        ("arxiv:1803.0103399999998", "https://arxiv.org/abs/1803.01034v2"),
+        ("1502.00831", "arXiv:1502.00831"),
+        ("arxiv:705.2633", "0705.2633"),
+        ("arxiv:cs/0505070", "cs/0505070v1"),
+    ]
+    files = [tmp_path / name for name in ("labelled.jsonl", "dump.jsonl")]
+    for side, file in enumerate(files):
+        rows = [
+            {"id": pair[side], "title": "Quadrotor landing", "abstract": "A controller lands it.", "tags": ["drones"]}
+            | {"split": "train", "license": "arXiv metadata CC0 1.0"}
+            for pair in ways
+        ]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    labels, features, joined = tmp_path / "labels", tmp_path / "features", tmp_path / "joined.jsonl"
+    run("data", "labels", "--from", files[0], "-o", labels)
+    canonical = ["arxiv:1001.4200", "arxiv:1803.01034", "arxiv:1502.00831", "arxiv:0705.2633", "arxiv:cs/0505070"]
+    assert [label.id for label in read_labels(labels)] == sorted(canonical)
+    for file in files:
+        assert "5 of 5 labelled records" in run("data", "hydrate", file, "--labels", labels, "-o", joined)
+        assert [json.loads(line)["id"] for line in joined.read_text().splitlines()] == canonical
+        run("data", "extract", "--from", file, "--labels", labels, "-o", features)
+        assert read_features(features).ids == tuple(sorted(canonical))
+        assert [record.id for record in read_labelled(file).records] == canonical
+
+
+def test_labels_of_one_paper_under_two_identifiers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labelled.jsonl"
+    row = {"title": "Soil", "tags": [], "license": "arXiv metadata CC0 1.0"}
+    path.write_text("".join(json.dumps(row | {"id": one}) + "\n" for one in ("arxiv:1705.0063", "1705.00630v1")))
+    assert "'arxiv:1705.00630' is labelled twice" in run(
+        "data", "labels", "--from", path, "-o", tmp_path / "labels", code=1
+    )
+    assert not (tmp_path / "labels").exists()
 
 
 def test_extract_says_when_a_dump_holds_none_of_the_records(tmp_path: Path) -> None:

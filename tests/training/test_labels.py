@@ -1,11 +1,15 @@
 """Labels must survive their file, name what is wrong in it, and leave out what may not be shipped."""
 
+import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from classifier import InputError
+from classifier.identifiers import canonical_id
 from tests.conftest import ROOT
 from training.labels import Label, label_of, open_license, read_labels, write_labels
 
@@ -50,8 +54,16 @@ def test_a_fault_in_the_file_is_named_with_its_place(tmp_path: Path, old: str, n
 
 
 def test_an_identifier_given_twice_is_named(tmp_path: Path) -> None:
-    write_labels([LABEL, LABEL], tmp_path)
-    with pytest.raises(InputError, match="'a:1' occurs twice"):
+    with pytest.raises(InputError, match="'a:1' is labelled twice"):
+        write_labels([LABEL, replace(LABEL, split="dev")], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_paper_written_in_two_ways_is_found_twice(tmp_path: Path) -> None:
+    write_labels([replace(LABEL, id="arxiv:1803.01034"), replace(LABEL, id="b", split="dev")], tmp_path)
+    dev = tmp_path / "dev.csv"
+    dev.write_text(dev.read_text().replace("\nb,", "\narxiv:1803.0103399999998,"))
+    with pytest.raises(InputError, match=r"'arxiv:1803\.01034' occurs twice"):
         read_labels(tmp_path)
 
 
@@ -73,3 +85,20 @@ def test_shipped_labels_are_openly_licensed_and_each_split_is_in_its_own_file() 
     assert len(labels) > 10_000
     assert all(label.license for label in labels)
     assert {label.split for label in labels} == {"train", "dev"}
+
+
+def test_shipped_lists_write_every_identifier_as_its_source_does_and_in_order() -> None:
+    data = ROOT / "data"
+    lists = {}
+    for name in ("labels/train.csv", "labels/dev.csv", "readings.csv"):
+        with (data / name).open(encoding="utf-8", newline="") as file:
+            lists[name] = [row["id"] for row in csv.DictReader(file)]
+    lists["features"] = pq.read_table(data / "features/records.parquet", columns=["id"])["id"].to_pylist()
+    for name, ids in lists.items():
+        assert [one for one in ids if canonical_id(one) != one] == [], name
+        assert ids == sorted(set(ids)), name
+    assert set(lists["readings.csv"]) == set(lists["labels/dev.csv"])
+    assert set(lists["features"]) <= set(lists["labels/train.csv"])
+    new = [one for one in lists["labels/train.csv"] if re.match(r"arxiv:[0-9]", one)]
+    assert len(new) > 10_000
+    assert all(re.fullmatch(r"arxiv:(0[7-9]|1[0-4])[0-9]{2}\.[0-9]{4}|arxiv:[0-9]{4}\.[0-9]{5}", one) for one in new)

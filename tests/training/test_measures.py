@@ -127,6 +127,7 @@ def test_agreement_is_what_a_hand_count_gives(tmp_path: Path) -> None:
         ("id,first\na,drones\n", "columns are"),
         ("id,first,second\na,droned,\n", "line 2: tag 'droned'"),
         ("id,first,second\na,,\na,,\n", "line 3: id 'a' stands twice"),
+        ("id,first,second\narxiv:1705.0063,,\narxiv:1705.00630,,\n", "line 3: id 'arxiv:1705.00630' stands twice"),
         ("id,first,second\n", "holds no readings"),
     ],
 )
