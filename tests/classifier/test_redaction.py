@@ -29,7 +29,7 @@ def words(text: str) -> list[str]:
         ("a drone made in the Netherlands, an Iranian drone, Iran's drone", "a drone made in drone drone"),
         ("Iran-based and U.S.-funded work of the U.S. Navy", "based and funded work of Navy"),
         ("held in Washington, D.C., by South Koreans", "held in by"),
-        ("Funded by NSF, DARPA, the Office of Naval Research and Horizon 2020", "Funded by and"),
+        ("Funded by NSF, DARPA, the Office of Naval Research, or Horizon 2020", "Funded by or"),
         ("written by Maria Gonzalez, Dr. Quorfen and J. Smith", "written by and"),
         ("as Zhang Wei et al. and John F. Kennedy told", "as and told"),
         (
@@ -37,7 +37,7 @@ def words(text: str) -> list[str]:
             "here at some people build better tools",
         ),
         ("this tool was once built by Quorfen Robotics, Inc. for them", "this tool was once built by for them"),
-        ("in Côte d'Ivoire, Türkiye and São Paulo", "in and"),
+        ("in Côte d'Ivoire, Türkiye or São Paulo", "in or"),
         ("Bolivia, Plurinational State of, and Holy See (Vatican City State)", "and"),
         ("paid by a grant of the Republic of Korea's army", "paid by a grant of army"),
     ],
@@ -52,7 +52,7 @@ def test_a_name_goes_whole_with_its_article_and_possessive(text: str, left: str)
         "A Kalman filter, Lanchester equations, Colonel Blotto, Stackelberg and Nash games, Lyapunov functions",
         "Tor relays, Twitter, Facebook and Weibo posts, GPS, Galileo and BeiDou receivers, DJI airframes",
         "Naval forces, the Army, the navy and an air force train for military command",
-        "Monte Carlo sampling, the Hungarian algorithm, the Chinese remainder theorem",
+        "Monte Carlo sampling, Iris recognition, the Wassenaar Arrangement",
         "Mobile Robots Reading Nice Signs", "Who shares fake news with us? It may be all of us, and will be.",
         "turkey farms and the march of progress", "SAM sites, ANN and BERT models, ROC curves, TF-IDF, LEO orbits",
         "Marks of Max Pooling, Ray Tracing, Iris Recognition", "A virtual laboratory and university students",
@@ -127,8 +127,8 @@ def test_any_listed_name_leaves_the_words_that_were_there_without_it(
     before: list[str], after: list[str], one: str, other: str
 ) -> None:
     texts = [" ".join([*before, name, *after]) for name in (one, other)]
-    assert words(texts[0]) == words(texts[1])
-    assume(not before or before[-1] != "The")  # goes with the name
+    assert redact(texts[0]) == redact(texts[1])
+    assume(before[-1:] != ["The"] and after[:1] != ["Laboratory"])  # go with the name
     assert words(texts[0]) == words(" ".join([*before, *after]))
 
 
