@@ -3,8 +3,9 @@
 First goes what the lists hold, wherever it stands, and persons of a listed given and family name; with them what the
 list of seams says of the words beside a name. Then, in each stretch of words that is left, people known by one listed
 part of their name; last, institutions known by their shape ("University of X", "X Laboratory", "X Inc.").
-What this promises: put another listed name in the place of a listed name, and the same other words stay. A listed name
-always goes whole, whatever stands beside it; what else goes hangs on where a name begins and ends, never on which it is.
+What this promises: put another listed name in the place of a listed name, and the same other words stay. A listed
+name always goes whole, whatever stands beside it; what else goes hangs on where a name begins and ends, never on which
+it is.
 The surprising rule: `build` makes these functions either as they are or compiled, so that `redaction` in Python and
 `kernel` in machine code run one definition. They use whole numbers, sequences and loops only.
 
@@ -24,8 +25,8 @@ LONG_FROM = 4
 # What stands between a word and the one before it: white space, one sign, one apostrophe, a dot and white space, else.
 SPACE, TIGHT, APOSTROPHE, DOT, APART = range(5)
 GAP = 7
-"""The bits that hold it. With `STOPPED` the first sign is a full stop, which may belong to a name before it; then the bits
-from `WITHOUT` on hold what stands there without it."""
+"""The bits that hold it. With `STOPPED` the first sign is a full stop, which may belong to a name before it; then the
+bits from `WITHOUT` on hold what stands there without it."""
 WITHOUT, STOPPED = 3, 1 << 6
 
 # What a word is by itself.
@@ -39,7 +40,7 @@ and three parts of names that stand in small letters."""
 # full stop behind it belongs to it.
 NAME, KEEP, BEFORE, DOTTED = (1 << i for i in range(4))
 
-# How a word of a listed name must look in the text; with `ADDED` it must stand tight behind the one before.
+# How a word of a listed name must look in the text; with `ADDED` no white space may stand before it.
 ANY, CAPITALISED, ALL_CAPITALS = range(3)
 LOOKS, ADDED = 3, 4
 
@@ -66,10 +67,10 @@ def slot_of(node: int, word: int, mask: int) -> int:
 
 
 def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    """Return `mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone) -> whether there is a name`.
+    """Return `mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone)`.
 
-    It judges the words from `start` to `size`, one field of a document, and writes into `gone`, which is all 0, and into
-    `gaps`: what belongs to a name is taken out of the gap behind it.
+    It judges the words from `start` to `size`, one field of a document, tells whether there is a name, and writes into
+    `gone`, which is all 0, and into `gaps`: what belongs to a name is taken out of the gap behind it.
     `jit` is applied to every function: numba's, or one that returns the function as it is.
     """
     place = jit(slot_of)
@@ -121,7 +122,7 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
                 break
             if need & LOOKS == ALL_CAPITALS and not looks[k] & CAPITALS:
                 break
-            if need & ADDED and gap != TIGHT:
+            if need & ADDED and gap == SPACE:
                 break
             if kinds[node] & KEEP:
                 for kept in range(i, k + 1):
@@ -147,9 +148,9 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
                 news = occurs(gaps, i, i + 1, size, 0, gone)
             if gone[i + 1] & BEGINS and occurs(gaps, i, i, size, 0, gone):
                 news = True
-        if is_part(looks, classes, words, i, SURNAME) and i > start and gaps[i] & GAP <= TIGHT:
-            if gone[i - 1] & ENDS and occurs(gaps, i, i, size, 0, gone):
-                news = True
+        behind = i > start and gone[i - 1] & ENDS and gaps[i] & GAP <= TIGHT
+        if behind and is_part(looks, classes, words, i, SURNAME) and occurs(gaps, i, i, size, 0, gone):
+            news = True
         return news
 
     @jit
@@ -227,21 +228,24 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
         return found
 
     @jit
+    def left(k, start, size, gone):  # type: ignore[no-untyped-def]
+        """Tell that there is a word k, and that it does not go."""
+        return start <= k < size and not gone[k] & CUT
+
+    @jit
     def widen(words, gaps, start, first, end, size, classes, what, gone):  # type: ignore[no-untyped-def]
-        """Mark what goes with a name: title and article before it, "et al." and possessive behind it; return the end."""
-        if first > start and not gone[first - 1] & CUT and classes[words[first - 1]] & TITLE:
-            if gaps[first] == SPACE or gaps[first] == DOT:
-                first -= 1
-                gone[first] |= what
-        if first > start and not gone[first - 1] & CUT and classes[words[first - 1]] & ARTICLE:
-            if gaps[first] == SPACE:
-                gone[first - 1] |= what
-        if end + 1 < size and gaps[end] == SPACE and classes[words[end]] & ET and classes[words[end + 1]] & AL:
-            if not (gone[end] | gone[end + 1]) & CUT:
-                gone[end] |= what
-                gone[end + 1] |= what
-                end += 2
-        if end < size and not gone[end] & CUT and gaps[end] == APOSTROPHE and classes[words[end]] & S:
+        """Mark what goes with a name: title and article before it, "et al." and possessive behind it; return its end."""
+        if left(first - 1, start, size, gone) and classes[words[first - 1]] & TITLE and gaps[first] in (SPACE, DOT):
+            first -= 1
+            gone[first] |= what
+        if left(first - 1, start, size, gone) and classes[words[first - 1]] & ARTICLE and gaps[first] == SPACE:
+            gone[first - 1] |= what
+        two = left(end, start, size, gone) and left(end + 1, start, size, gone) and gaps[end] == SPACE
+        if two and classes[words[end]] & ET and classes[words[end + 1]] & AL:
+            gone[end] |= what
+            gone[end + 1] |= what
+            end += 2
+        if left(end, start, size, gone) and gaps[end] == APOSTROPHE and classes[words[end]] & S:
             gone[end] |= what
             end += 1
         return end
@@ -322,9 +326,9 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
                         news = True
                     if here & (GIVEN | SURNAME) and named(words, looks, gaps, start, i, size, classes, gone):
                         news = True
-                if i > start and gone[i - 1] & ENDS and words[i]:
-                    if listed(words, looks, gaps, BEHIND, i, size, steps, nexts, needs, kinds, gone):
-                        news = True
+                behind = i > start and gone[i - 1] & ENDS and words[i] != 0
+                if behind and listed(words, looks, gaps, BEHIND, i, size, steps, nexts, needs, kinds, gone):
+                    news = True
             found = found or news
         for i in range(start, size):
             gaps[i] &= GAP

@@ -43,6 +43,7 @@ from classifier.namerules import (
     LINK,
     LONG,
     LONG_FROM,
+    LOOKS,
     NAME,
     SHAPED,
     SPACE,
@@ -139,7 +140,7 @@ def lexicon() -> Lexicon:
         if node == len(kinds):
             needs.append(need)
             kinds.append(0)
-        needs[node] = min(needs[node], need)
+        needs[node] = min(needs[node] & LOOKS, need & LOOKS) | (needs[node] & need & ADDED)
         return node
 
     for name in (*NAME_LISTS, CONTENT_LIST, SEAM_LIST):
@@ -259,11 +260,10 @@ def _end(text: str, start: int, end: int, dotted: bool) -> int:
 
 def _need(word: str, between: str) -> int:
     """Return how a word of a listed name must look in a text, given what stands between it and the one before."""
-    if len(word) == 1 and word.isupper() and between == ".":
-        return CAPITALISED | ADDED  # "U.S."
+    added = ADDED if between == "'" or (between == "." and len(word) == 1 and word.isupper()) else 0  # "U.S.", "Xi'an"
     if len(word) > 1 and word.upper() == word and not word.isdigit():
-        return ALL_CAPITALS
-    return CAPITALISED if word[0].isupper() else ANY
+        return ALL_CAPITALS | added
+    return (CAPITALISED if word[0].isupper() else ANY) | added
 
 
 def _by_gap(node: int, between: str, follow: Callable[[int, int, int], int]) -> list[int]:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import click
+
 from classifier import assets
 from classifier.namerules import APOSTROPHE, DOT
 from classifier.redaction import NAME_LISTS, SEAM_LIST, gap_kind, read_list
@@ -179,7 +181,7 @@ def main() -> None:
     given, surnames = (frozenset(map(str.lower, read_list(folder, part))) for part in ("given", "surnames"))
     found = seams(names, given, surnames)
     (folder / f"{SEAM_LIST}.txt").write_text(HEAD + "".join(f"{text}\n" for text in found), encoding="utf-8")
-    print(f"{len(found)} parts of names")
+    click.echo(f"{len(found)} parts of names")
 
 
 if __name__ == "__main__":
