@@ -16,7 +16,7 @@ from classifier.redaction import TELLING, lexicon
 _FILTER_BITS = 17  # for some 8,000 words; stays in the processor's nearest memory
 _FREE = np.uint64(0)
 _1, _6, _63 = (np.uint64(n) for n in (1, 6, 63))
-_QUOTE, _FULL_STOP, _A, _Z = (np.uint8(ord(c)) for c in "'.AZ")
+_QUOTE, _FULL_STOP, _BRACKET, _A, _Z = (np.uint8(ord(c)) for c in "'.)AZ")
 
 
 def _table(dtype: Any) -> Any:
@@ -89,7 +89,11 @@ def _is_space(byte):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _gap(data, start, end):  # type: ignore[no-untyped-def]
+def _gap_kind(data, start, end):  # type: ignore[no-untyped-def]
+    while start < end and data[start] == _BRACKET:
+        start += 1
+    if start == end:
+        return namerules.TIGHT
     blank = _is_space(data[start])
     if end - start == 1:
         return namerules.SPACE if blank else namerules.APOSTROPHE if data[start] == _QUOTE else namerules.TIGHT
@@ -97,6 +101,14 @@ def _gap(data, start, end):  # type: ignore[no-untyped-def]
         if not _is_space(data[i]):
             return namerules.APART
     return namerules.SPACE if blank else namerules.DOT if data[start] == _FULL_STOP else namerules.APART
+
+
+@numba.njit
+def _gap(data, start, end):  # type: ignore[no-untyped-def]
+    gap = _gap_kind(data, start, end)
+    if data[start] == _FULL_STOP:
+        gap |= _gap_kind(data, start + 1, end) << namerules.WITHOUT | namerules.STOPPED
+    return gap
 
 
 @numba.njit
@@ -121,5 +133,5 @@ def drop_names(  # type: ignore[no-untyped-def]
     kept = start
     for i in range(start, size):
         words[kept] = words[i]
-        kept += gone[i] == 0
+        kept += gone[i] & namerules.CUT == 0
     return kept

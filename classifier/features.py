@@ -17,7 +17,7 @@ import numpy.typing as npt
 from classifier.cleaning import beyond_ascii, clean
 from classifier.redaction import redact
 
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3
 """Changes whenever the same text would give other hashes; a model names the version that it was trained with."""
 
 UInt64Array = npt.NDArray[np.uint64]

@@ -1,14 +1,17 @@
 """Find names among the words of a text: places, institutions, funders and people.
 
-Listed names go first, the longest at each place, and people, known by their given name. Then, among the words that
-are left, institutions known by their shape ("University of X", "X Laboratory", "X Inc."). So a listed name put into
-a text or taken out of it changes nothing but itself.
+First goes what the lists hold, wherever it stands, and persons of a listed given and family name; with them what the
+list of seams says of the words beside a name. Then, in each stretch of words that is left, people known by one listed
+part of their name; last, institutions known by their shape ("University of X", "X Laboratory", "X Inc.").
+What this promises: put another listed name in the place of a listed name, and the same other words stay. A listed
+name always goes whole, whatever stands beside it; what else goes hangs on where a name begins and ends, never on which
+it is.
 The surprising rule: `build` makes these functions either as they are or compiled, so that `redaction` in Python and
 `kernel` in machine code run one definition. They use whole numbers, sequences and loops only.
 
 Words come as numbers (`Lexicon` gives them, 0 for a word that no list holds), with what they look like (`CAPITAL` ...)
-and what separates each from the word before it (`SPACE` ...). `gone` receives what a word turns out to be:
-0 for no name, `FIRST` or `INSIDE` a name that is cut out, and with `SHAPED` added when its shape told.
+and what separates each from the word before it (`SPACE` ...). `gone` receives what a word turns out to be: `CUT` where
+it goes, with what else `BEGINS` to `WITH_DOT` tell.
 """
 
 from collections.abc import Callable
@@ -21,6 +24,10 @@ LONG_FROM = 4
 
 # What stands between a word and the one before it: white space, one sign, one apostrophe, a dot and white space, else.
 SPACE, TIGHT, APOSTROPHE, DOT, APART = range(5)
+GAP = 7
+"""The bits that hold it. With `STOPPED` the first sign is a full stop, which may belong to a name before it; then the
+bits from `WITHOUT` on hold what stands there without it."""
+WITHOUT, STOPPED = 3, 1 << 6
 
 # What a word is by itself.
 STARTS, GIVEN, SURNAME, HEAD, STRONG, SUFFIX, STOP, TITLE, LINK, JOINER, ARTICLE, S, ET, AL = (
@@ -29,14 +36,24 @@ STARTS, GIVEN, SURNAME, HEAD, STRONG, SUFFIX, STOP, TITLE, LINK, JOINER, ARTICLE
 """May begin a listed name, given name, family name; "Laboratory", "University", "Inc", "In", "Dr", "of", "and", "the"
 and three parts of names that stand in small letters."""
 
-# What a listed name is.
-NAME, KEEP = 1, 2
+# What ends at a step of the tree of names: a name; a term to be kept; what goes before a name; and with a name, that a
+# full stop behind it belongs to it.
+NAME, KEEP, BEFORE, DOTTED = (1 << i for i in range(4))
 
-# How a word of a listed name must look in the text; with `ADDED` it must stand tight behind the one before.
+# How a word of a listed name must look in the text; with `ADDED` no white space may stand before it.
 ANY, CAPITALISED, ALL_CAPITALS = range(3)
-ADDED = 4
+LOOKS, ADDED = 3, 4
 
-FIRST, INSIDE, SHAPED = 1, 2, 4
+FULL_STOP, BREAK = 1, 2
+"""Steps by no word: by a dot and white space (`DOT`), and by more (`APART`). They have the numbers of two words."""
+
+# Where the names in the tree begin: anywhere, or behind a name.
+ANYWHERE, BEHIND = range(2)
+NOWHERE = -1
+
+# What a word turns out to be: it goes; something listed begins with it or ends with it; an institution known by its
+# shape; a term to be kept; a name whose full stop goes as well.
+CUT, BEGINS, ENDS, SHAPED, KEPT, WITH_DOT = (1 << i for i in range(6))
 
 WORD_BITS = 15
 _MULTIPLIER, _DROPPED = 2654435761, 15
@@ -50,58 +67,109 @@ def slot_of(node: int, word: int, mask: int) -> int:
 
 
 def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    """Return `mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone) -> names found`.
+    """Return `mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone)`.
 
-    It judges the words from `start` to `size`, one field of a document, and writes into `gone`, which is all 0.
+    It judges the words from `start` to `size`, one field of a document, tells whether there is a name, and writes into
+    `gone`, which is all 0, and into `gaps`: what belongs to a name is taken out of the gap behind it.
     `jit` is applied to every function: numba's, or one that returns the function as it is.
     """
     place = jit(slot_of)
 
     @jit
-    def listed(words, looks, gaps, i, size, steps, nexts, needs, kinds):  # type: ignore[no-untyped-def]
-        """Return the end of the longest listed name that begins at i, and what it is."""
+    def step(node, word, steps, nexts):  # type: ignore[no-untyped-def]
+        """Return the node behind a node by a word, or `NOWHERE`."""
         mask = len(steps) - 1
-        node, end, kind = 0, i, 0
+        wanted = node << WORD_BITS | word
+        slot = place(node, word, mask)
+        while steps[slot] != wanted and steps[slot] != -1:
+            slot = (slot + 1) & mask
+        return nexts[slot] if steps[slot] == wanted else NOWHERE
+
+    @jit
+    def occurs(gaps, first, last, size, kind, gone):  # type: ignore[no-untyped-def]
+        """Mark something listed that goes; return whether that is news."""
+        news = not (gone[first] & BEGINS and gone[last] & ENDS)
+        for k in range(first, last + 1):
+            news = news or not gone[k] & CUT
+            gone[k] |= CUT
+        gone[first] |= BEGINS
+        gone[last] |= ENDS
+        if kind & DOTTED and (last + 1 == size or gaps[last + 1] & STOPPED):
+            gone[last] |= WITH_DOT
+            if last + 1 < size:
+                gaps[last + 1] = gaps[last + 1] >> WITHOUT & GAP
+        return news
+
+    @jit
+    def listed(words, looks, gaps, root, i, size, steps, nexts, needs, kinds, gone):  # type: ignore[no-untyped-def]
+        """Mark all that is listed and begins at i; return whether anything more goes than before."""
+        node, news = root, False
         for k in range(i, size):
+            gap = gaps[k] & GAP if k > i or root == BEHIND else SPACE
+            if gap > APOSTROPHE:
+                node = step(node, FULL_STOP if gap == DOT else BREAK, steps, nexts)
+                if node == NOWHERE:
+                    break
+            if k > i and kinds[node] & BEFORE and gone[k] & BEGINS and occurs(gaps, i, k - 1, size, 0, gone):
+                news = True
             if words[k] == 0:
                 break
-            step = node << WORD_BITS | words[k]
-            slot = place(node, words[k], mask)
-            while steps[slot] != step and steps[slot] != -1:
-                slot = (slot + 1) & mask
-            if steps[slot] == -1:
+            node = step(node, words[k], steps, nexts)
+            if node == NOWHERE:
                 break
-            node = nexts[slot]
             need = needs[node]
-            if need & 3 >= CAPITALISED and not looks[k] & CAPITAL:
+            if need & LOOKS >= CAPITALISED and not looks[k] & CAPITAL:
                 break
-            if need & 3 == ALL_CAPITALS and not looks[k] & CAPITALS:
+            if need & LOOKS == ALL_CAPITALS and not looks[k] & CAPITALS:
                 break
-            if need & ADDED and gaps[k] != TIGHT:
+            if need & ADDED and gap == SPACE:
                 break
-            if kinds[node] != 0:
-                end, kind = k + 1, kinds[node]
-        return end, kind
+            if kinds[node] & KEEP:
+                for kept in range(i, k + 1):
+                    gone[kept] |= KEPT
+            if kinds[node] & NAME and occurs(gaps, i, k, size, kinds[node], gone):
+                news = True
+        return news
 
     @jit
-    def could_be_surname(words, looks, gaps, k, size, classes, steps, nexts, needs, kinds):  # type: ignore[no-untyped-def]
+    def is_part(looks, classes, words, i, which):  # type: ignore[no-untyped-def]
+        """Tell whether a word is a given name or a family name, as `which` asks, written like one."""
+        return classes[words[i]] & which != 0 and looks[i] & (CAPITAL | CAPITALS) == CAPITAL
+
+    @jit
+    def named(words, looks, gaps, start, i, size, classes, gone):  # type: ignore[no-untyped-def]
+        """Mark what i begins of a person with a listed given and family name; return whether that is news.
+
+        Beside something listed either of the two is enough.
+        """
+        news = False
+        if is_part(looks, classes, words, i, GIVEN) and i + 1 < size and gaps[i + 1] & GAP <= TIGHT:
+            if is_part(looks, classes, words, i + 1, SURNAME):
+                news = occurs(gaps, i, i + 1, size, 0, gone)
+            if gone[i + 1] & BEGINS and occurs(gaps, i, i, size, 0, gone):
+                news = True
+        behind = i > start and gone[i - 1] & ENDS and gaps[i] & GAP <= TIGHT
+        if behind and is_part(looks, classes, words, i, SURNAME) and occurs(gaps, i, i, size, 0, gone):
+            news = True
+        return news
+
+    @jit
+    def could_be_surname(words, looks, k, size, classes, gone):  # type: ignore[no-untyped-def]
         if k >= size or looks[k] & (CAPITAL | CAPITALS | LETTER) != CAPITAL:
             return False
-        if classes[words[k]] & (STOP | HEAD | SUFFIX):
-            return False
-        return listed(words, looks, gaps, k, size, steps, nexts, needs, kinds)[1] == 0
+        return not classes[words[k]] & (STOP | HEAD | SUFFIX) and not gone[k]
 
     @jit
-    def given_and_surname(words, looks, gaps, i, size, classes, steps, nexts, needs, kinds):  # type: ignore[no-untyped-def]
-        """Return the end of "Dr Maria J. Gonzalez", "J. Smith" or "Zhang Wei", if it begins at i, or i."""
+    def person(words, looks, gaps, i, size, classes, gone):  # type: ignore[no-untyped-def]
+        """Return the end of "Dr Quorfen", "Maria J. Quorfen", "J. Smith" or "Zhang Wei", if it begins at i, or i."""
         title = classes[words[i]] & TITLE and not looks[i] & CAPITALS
         k = i
         if title:
             k += 1
             if k >= size or (gaps[k] != SPACE and gaps[k] != DOT):
                 return i
-        first, given, full = k, 0, False
-        while k < size and not full:
+        first, given = k, 0
+        while k < size:
             near = k == first or gaps[k] <= TIGHT or (gaps[k] == DOT and looks[k - 1] & LETTER)
             if not near or not looks[k] & CAPITAL:
                 break
@@ -111,72 +179,94 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
                 )
                 if not behind:
                     break
-            elif classes[words[k]] & GIVEN and not looks[k] & CAPITALS:
+            elif is_part(looks, classes, words, k, GIVEN):
                 given += 1
-                full = k > first and classes[words[k]] & SURNAME != 0
+                if k > first and classes[words[k]] & SURNAME:
+                    return k + 1
             else:
                 break
             k += 1
-        if full:
-            return k
         if k > first:  # given names, initials: a family name must follow
             joined = k < size and (gaps[k] == SPACE or (looks[k - 1] & LETTER and gaps[k] <= DOT))
             known = given or title or (joined and classes[words[k]] & SURNAME)
-            if joined and known and could_be_surname(words, looks, gaps, k, size, classes, steps, nexts, needs, kinds):
+            if joined and known and could_be_surname(words, looks, k, size, classes, gone):
                 return k + 1
             if given > 1 and not looks[k - 1] & LETTER:
                 return k
             return i
-        if not could_be_surname(words, looks, gaps, k, size, classes, steps, nexts, needs, kinds):
+        if not could_be_surname(words, looks, k, size, classes, gone):
             return i
         if title:
             return k + 1
         if k + 1 < size and gaps[k + 1] == SPACE:
             if not classes[words[k]] & SURNAME:
                 return i
-            if classes[words[k + 1]] & GIVEN and looks[k + 1] & (CAPITAL | CAPITALS) == CAPITAL:
+            if is_part(looks, classes, words, k + 1, GIVEN):
                 return k + 2  # the family name first
             if k + 2 < size and classes[words[k + 1]] & ET and classes[words[k + 2]] & AL:
                 return k + 1
         return i
 
     @jit
-    def person(words, looks, gaps, i, size, classes, steps, nexts, needs, kinds):  # type: ignore[no-untyped-def]
-        """Return the end of a person's name that begins at i, or i."""
-        end = given_and_surname(words, looks, gaps, i, size, classes, steps, nexts, needs, kinds)
-        if end == i:
-            return i
-        while end < size and gaps[end] == TIGHT and classes[words[end]] & SURNAME and looks[end] & CAPITAL:
-            end += 1  # the second half of a double name
-        if end + 1 < size and gaps[end] == SPACE and classes[words[end]] & ET and classes[words[end + 1]] & AL:
-            end += 2
-        return end
+    def people(words, looks, gaps, start, size, classes, gone):  # type: ignore[no-untyped-def]
+        """Mark people among the words of one stretch; return whether there are any."""
+        found = False
+        i = start
+        while i < size:
+            end = i
+            if looks[i] & CAPITAL and (classes[words[i]] & (GIVEN | SURNAME | TITLE) or looks[i] & LETTER):
+                end = person(words, looks, gaps, i, size, classes, gone)
+            if end == i:
+                i += 1
+                continue
+            while end < size and gaps[end] == TIGHT and is_part(looks, classes, words, end, SURNAME):
+                end += 1  # the second half of a double name
+            for k in range(i, end):
+                gone[k] |= CUT
+            found = True
+            i = end
+        return found
 
     @jit
-    def cut(words, gaps, start, first, end, size, classes, shaped, gone):  # type: ignore[no-untyped-def]
-        """Mark a name with the article before it and the possessive behind it; return where the text goes on."""
-        if first > start and gaps[first] == SPACE and classes[words[first - 1]] & ARTICLE and not gone[first - 1]:
+    def left(k, start, size, gone):  # type: ignore[no-untyped-def]
+        """Tell that there is a word k, and that it does not go."""
+        return start <= k < size and not gone[k] & CUT
+
+    @jit
+    def widen(words, gaps, start, first, end, size, classes, what, gone):  # type: ignore[no-untyped-def]
+        """Mark what goes with a name: title and article before it, "et al." and possessive behind it; return its end."""
+        if left(first - 1, start, size, gone) and classes[words[first - 1]] & TITLE and gaps[first] in (SPACE, DOT):
             first -= 1
-        if end < size and gaps[end] == APOSTROPHE and classes[words[end]] & S:
+            gone[first] |= what
+        if left(first - 1, start, size, gone) and classes[words[first - 1]] & ARTICLE and gaps[first] == SPACE:
+            gone[first - 1] |= what
+        two = left(end, start, size, gone) and left(end + 1, start, size, gone) and gaps[end] == SPACE
+        if two and classes[words[end]] & ET and classes[words[end + 1]] & AL:
+            gone[end] |= what
+            gone[end + 1] |= what
+            end += 2
+        if left(end, start, size, gone) and gaps[end] == APOSTROPHE and classes[words[end]] & S:
+            gone[end] |= what
             end += 1
-        for k in range(first, end):
-            gone[k] = INSIDE | shaped
-        gone[first] = FIRST | shaped
         return end
 
     @jit
     def beside(gaps, i, step, start, size, gone):  # type: ignore[no-untyped-def]
-        """Return the next word left, going by `step` from i, if no signs and only names stand between; or -1."""
+        """Return the next word left, going by `step` from i, if no signs and only names stand between; or -1.
+
+        What stands inside and between names does not count: that would tell which they were.
+        """
+        k = i
         while True:
-            if step < 0 and (i == start or (gaps[i] != SPACE and gaps[i] != TIGHT and gaps[i] != APOSTROPHE)):
+            edge = k if step < 0 else k + 1
+            inside = k != i and start < edge < size and gone[edge - 1] & CUT and gone[edge] & CUT
+            k += step
+            if k < start or k >= size or (gaps[edge] > APOSTROPHE and not inside):
                 return -1
-            i += step
-            if i >= size or (step > 0 and gaps[i] > APOSTROPHE):
+            if gone[k] & SHAPED:
                 return -1
-            if gone[i] & SHAPED:
-                return -1
-            if not gone[i]:
-                return i
+            if not gone[k] & CUT:
+                return k
 
     @jit
     def belongs(words, looks, k, classes):  # type: ignore[no-untyped-def]
@@ -189,7 +279,7 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
         suffix = classes[words[i]] & SUFFIX
         for taken in range(1 if titled else _BACK):
             k = beside(gaps, first, -1, start, size, gone)
-            if taken == 0 and suffix and i > start and gaps[i] == APART and not gone[i - 1]:
+            if taken == 0 and suffix and i > start and gaps[i] == APART and not gone[i - 1] & CUT:
                 k = i - 1  # "Acme Robotics, Inc."
             if not belongs(words, looks, k, classes):
                 break
@@ -213,47 +303,77 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
         return first, last
 
     @jit
-    def in_title_case(words, looks, start, size, gone):  # type: ignore[no-untyped-def]
+    def in_title_case(looks, start, size, gone):  # type: ignore[no-untyped-def]
         """Tell that most of the longer words that are left begin with a capital, which then says little."""
         balance = 0
         for k in range(start, size):
-            if looks[k] & LONG and not gone[k]:
+            if looks[k] & LONG and not gone[k] & CUT:
                 balance += 1 if looks[k] & CAPITAL else -1
         return balance > 0
 
     @jit
+    def mark_listed(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone):  # type: ignore[no-untyped-def]
+        """Mark what the lists hold until nothing more goes; the order in which it is found makes no difference."""
+        found, news = False, True
+        while news:
+            news = False
+            for i in range(start, size):
+                if looks[i] & CAPITAL:
+                    here = classes[words[i]]
+                    if here & STARTS and listed(
+                        words, looks, gaps, ANYWHERE, i, size, steps, nexts, needs, kinds, gone
+                    ):
+                        news = True
+                    if here & (GIVEN | SURNAME) and named(words, looks, gaps, start, i, size, classes, gone):
+                        news = True
+                behind = i > start and gone[i - 1] & ENDS and words[i] != 0
+                if behind and listed(words, looks, gaps, BEHIND, i, size, steps, nexts, needs, kinds, gone):
+                    news = True
+            found = found or news
+        for i in range(start, size):
+            gaps[i] &= GAP
+        return found
+
+    @jit
+    def mark_institutions(words, looks, gaps, start, size, classes, gone):  # type: ignore[no-untyped-def]
+        """Mark institutions by their shape; return whether there are any."""
+        found, heads = False, False
+        for i in range(start, size):
+            if looks[i] & CAPITAL and classes[words[i]] & (HEAD | SUFFIX) and not gone[i] & CUT:
+                heads = True
+        if not heads:
+            return False
+        titled = in_title_case(looks, start, size, gone)
+        wanted = (STRONG | SUFFIX) if titled else (HEAD | SUFFIX)
+        for i in range(start, size):
+            if looks[i] & CAPITAL and classes[words[i]] & wanted and not gone[i] & CUT:
+                first, last = institution(words, looks, gaps, start, i, size, classes, titled, gone)
+                if first < last:
+                    for k in range(first, last + 1):
+                        gone[k] |= CUT | SHAPED
+                    widen(words, gaps, start, first, last + 1, size, classes, CUT | SHAPED, gone)
+                    found = True
+        return found
+
+    @jit
     def mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone):  # type: ignore[no-untyped-def]
-        found, heads = 0, 0
+        found = mark_listed(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone)
         i = start
         while i < size:
-            if not looks[i] & CAPITAL:
-                i += 1
-                continue
-            here = classes[words[i]]
-            end, kind = i, 0
-            if here & STARTS:
-                end, kind = listed(words, looks, gaps, i, size, steps, nexts, needs, kinds)
-            if here & (GIVEN | SURNAME | TITLE) or looks[i] & LETTER:
-                named = person(words, looks, gaps, i, size, classes, steps, nexts, needs, kinds)
-                if named > end and kind != KEEP:
-                    end, kind = named, NAME
-            if kind == NAME:
-                i = cut(words, gaps, start, i, end, size, classes, 0, gone)
-                found += 1
-            elif kind == KEEP:
-                i = end
-            else:
-                heads += here & (HEAD | SUFFIX) != 0
-                i += 1
-        if heads:
-            titled = in_title_case(words, looks, start, size, gone)
-            wanted = (STRONG | SUFFIX) if titled else (HEAD | SUFFIX)
-            for i in range(start, size):
-                if looks[i] & CAPITAL and classes[words[i]] & wanted and not gone[i]:
-                    first, last = institution(words, looks, gaps, start, i, size, classes, titled, gone)
-                    if first < last:
-                        cut(words, gaps, start, first, last + 1, size, classes, SHAPED, gone)
-                        found += 1
-        return found
+            end = i + 1
+            while end < size and (gone[end] & CUT) == (gone[i] & CUT):
+                end += 1
+            if not gone[i] & CUT and people(words, looks, gaps, i, end, classes, gone):
+                found = True
+            i = end
+        i = start
+        while i < size and found:
+            end = i + 1
+            if gone[i] & CUT:
+                while end < size and gone[end] & CUT:
+                    end += 1
+                end = widen(words, gaps, start, i, end, size, classes, CUT, gone)
+            i = end
+        return mark_institutions(words, looks, gaps, start, size, classes, gone) or found
 
     return mark

@@ -2,11 +2,12 @@
 
 Who did the work, where and for whom must not decide, and names such as "National University of Defense Technology"
 hold words that would. Lists in `data/names/` and the shapes in `namerules` say what a name is. A name that is cut
-leaves nothing: the words around it become neighbours, and no count or length tells that it was there.
+leaves nothing: the words around it become neighbours, and no count or length tells that it was there, or which it was.
 The surprising rule: texts must have been cleaned before; what is cut depends on case, so it is done before folding.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -19,39 +20,50 @@ from classifier.namerules import (
     AL,
     ALL_CAPITALS,
     ANY,
+    ANYWHERE,
     APART,
     APOSTROPHE,
     ARTICLE,
+    BEFORE,
+    BEHIND,
+    BREAK,
     CAPITAL,
     CAPITALISED,
     CAPITALS,
+    CUT,
     DOT,
+    DOTTED,
     ET,
-    FIRST,
+    FULL_STOP,
     GIVEN,
     HEAD,
-    INSIDE,
     JOINER,
     KEEP,
     LETTER,
     LINK,
     LONG,
     LONG_FROM,
+    LOOKS,
     NAME,
+    SHAPED,
     SPACE,
     STARTS,
     STOP,
+    STOPPED,
     STRONG,
     SUFFIX,
     SURNAME,
     TIGHT,
     TITLE,
+    WITH_DOT,
+    WITHOUT,
     WORD_BITS,
     S,
 )
 
 NAME_LISTS = ("countries", "regions", "cities", "institutions", "people")
 CONTENT_LIST = "content"
+SEAM_LIST = "seams"
 _CLASS_LISTS = {"given": GIVEN, "surnames": SURNAME}
 _CLASSES = {
     HEAD | STRONG: "university universities institute institutes academy polytechnic college ministry",
@@ -104,8 +116,8 @@ def lexicon() -> Lexicon:
     Raises DualuseError where a list is missing.
     """
     folder = assets.data_file("names")
-    numbers: dict[str, int] = {}
-    classes = [0]
+    numbers = {".": FULL_STOP, ",": BREAK}
+    classes = [0] * (1 + len(numbers))
 
     def number(word: str, its: int = 0) -> int:
         at = numbers.setdefault(word.lower(), len(numbers) + 1)
@@ -121,22 +133,30 @@ def lexicon() -> Lexicon:
         for word in read_list(folder, name):
             number(word, its)
     tree: dict[tuple[int, int], int] = {}
-    needs, kinds = [ANY], [0]
-    for name in (*NAME_LISTS, CONTENT_LIST):
-        kind = KEEP if name == CONTENT_LIST else NAME
+    needs, kinds = [ANY, ANY], [0, 0]  # of the two roots
+
+    def follow(node: int, word: int, need: int) -> int:
+        node = tree.setdefault((node, word), len(kinds))
+        if node == len(kinds):
+            needs.append(need)
+            kinds.append(0)
+        needs[node] = min(needs[node] & LOOKS, need & LOOKS) | (needs[node] & need & ADDED)
+        return node
+
+    for name in (*NAME_LISTS, CONTENT_LIST, SEAM_LIST):
         for entry in read_list(folder, name):
-            node, before = 0, 0
+            behind, before = entry.startswith("_"), entry.endswith("_")
+            nodes, at = {BEHIND if behind else ANYWHERE}, int(behind)
             for match in _WORD.finditer(entry):
-                word = match[0]
-                step = node, number(word, 0 if node else STARTS)
-                node = tree.setdefault(step, len(kinds))
-                need = _need(word, entry[before : match.start()])
-                before = match.end()
-                if node == len(kinds):
-                    needs.append(need)
-                    kinds.append(0)
-                needs[node] = min(needs[node], need)
-            kinds[node] = kind
+                between, word = entry[at : match.start()], match[0]
+                nodes = {to for node in nodes for to in _by_gap(node, between, follow)}
+                it, need = number(word, 0 if at else STARTS), _need(word, between)
+                nodes = {follow(node, it, need) for node in nodes}
+                at = match.end()
+            if before:
+                nodes = {to for node in nodes for to in _by_gap(node, entry[at:-1], follow)}
+            for node in nodes:
+                kinds[node] |= KEEP if name == CONTENT_LIST else BEFORE if before else _name(entry[at:])
     return Lexicon(numbers, classes, *_table(tree), needs, kinds)
 
 
@@ -165,6 +185,7 @@ def names_in(text: str) -> list[tuple[int, int]]:
     """Return the spans of a cleaned text that `redact` leaves out, in order, apart from one another.
 
     With a name goes the article before it, the possessive behind it, the dot of "U.S." and a bracket that it opens.
+    Names that stand beside each other are one span, whatever separates them.
     """
     known = lexicon()
     numbers, classes = known.numbers, known.classes
@@ -181,14 +202,16 @@ def names_in(text: str) -> list[tuple[int, int]]:
     tree = known.steps, known.nexts, known.needs, known.kinds
     if not _mark(words, looks, gaps, 0, len(words), classes, *tree, gone):
         return []
-    firsts = [place for place, what in enumerate(gone) if what & FIRST]
     found = []
-    for first in firsts:
+    first = 0
+    while first < len(gone):
         last = first
-        while last + 1 < len(gone) and gone[last + 1] & INSIDE:
-            last += 1
-        dotted = classes[words[last]] & SUFFIX or (looks[last] & LETTER and last > first and gaps[last] == TIGHT)
-        found.append((spans[first][0], _end(text, spans[first][0], spans[last][1], bool(dotted))))
+        if gone[first] & CUT:
+            while last + 1 < len(gone) and gone[last + 1] & CUT:
+                last += 1
+            dotted = gone[last] & WITH_DOT or (gone[last] & SHAPED and classes[words[last]] & SUFFIX)
+            found.append((spans[first][0], _end(text, spans[first][0], spans[last][1], bool(dotted))))
+        first = last + 1
     return found
 
 
@@ -203,33 +226,57 @@ def _look(word: str) -> int:
     return look
 
 
-def _gap(between: str) -> int:
-    if between == " " or between.isspace():
-        return SPACE
-    if len(between) == 1:
+def gap_kind(between: str) -> int:
+    """Return what stands between two words, as `namerules` counts it; closing brackets at its start do not count."""
+    between = between.lstrip(")")
+    if len(between) == 1 and not between.isspace():
         return APOSTROPHE if between == "'" else TIGHT
+    if not between:
+        return TIGHT
+    if between.isspace():
+        return SPACE
     return DOT if between[0] == "." and between[1:].isspace() else APART
+
+
+def _gap(between: str) -> int:
+    """Return the kind of a gap, and what it is without a full stop that may belong to a name before it."""
+    gap = gap_kind(between)
+    return gap | gap_kind(between[1:]) << WITHOUT | STOPPED if between[0] == "." else gap
 
 
 def _end(text: str, start: int, end: int, dotted: bool) -> int:
     """Return the end of a name with the signs that belong to it."""
-    after = text[end : end + 1]
-    if dotted and after == ".":
-        return end + 1
-    if after == ")" and text.count("(", start, end) > text.count(")", start, end):
-        return end + 1
-    if after == "'" and text[end - 1] in "sS" and not text[end + 1 : end + 2].strip():
+    if dotted and text[end : end + 1] == ".":
+        end += 1
+    opened = 0
+    for sign in text[start:end]:
+        opened = opened + 1 if sign == "(" else max(0, opened - 1) if sign == ")" else opened
+    while opened and text[end : end + 1] == ")":
+        end, opened = end + 1, opened - 1
+    if text[end : end + 1] == "'" and not text[end + 1 : end + 2].strip():
         return end + 1  # the plans of the Philippines'
     return end
 
 
 def _need(word: str, between: str) -> int:
     """Return how a word of a listed name must look in a text, given what stands between it and the one before."""
-    if len(word) == 1 and word.isupper() and between == ".":
-        return CAPITALISED | ADDED  # "U.S."
+    added = ADDED if between == "'" or (between == "." and len(word) == 1 and word.isupper()) else 0  # "U.S.", "Xi'an"
     if len(word) > 1 and word.upper() == word and not word.isdigit():
-        return ALL_CAPITALS
-    return CAPITALISED if word[0].isupper() else ANY
+        return ALL_CAPITALS | added
+    return (CAPITALISED if word[0].isupper() else ANY) | added
+
+
+def _by_gap(node: int, between: str, follow: Callable[[int, int, int], int]) -> list[int]:
+    """Return the nodes behind a node by what stands between two words; "St. Louis" may be written "St Louis"."""
+    gap = gap_kind(between) if between else SPACE
+    if gap == DOT:
+        return [node, follow(node, FULL_STOP, ANY)]
+    return [follow(node, BREAK, ANY)] if gap == APART else [node]
+
+
+def _name(behind: str) -> int:
+    """Return what ends with a listed name that has a sign behind its last word, or none."""
+    return NAME | DOTTED if behind == "." else NAME
 
 
 def _table(tree: dict[tuple[int, int], int]) -> tuple[list[int], list[int]]:

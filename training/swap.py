@@ -1,8 +1,9 @@
 """Put names into records and count what changes: the proof that content decides, and names do not.
 
 Each record gets names at its start, in its middle and at its end, and in place of those that it holds; its judgement
-is compared with that of the record as it was. For listed names nothing may change. Made-up names, which no list holds,
-tell how well the shapes, and weights that unknown words do not have, keep other names out.
+is compared with that of the same record with one listed name there, `REFERENCE`. For listed names nothing may change.
+Made-up names, which no list holds, tell how well the shapes, and weights that unknown words do not have, keep other
+names out; and the record as it was tells what it does to put a name there at all, which takes an article along.
 """
 
 import random
@@ -20,6 +21,8 @@ from classifier.records import Record, in_batches
 from classifier.redaction import names_in, read_list
 from classifier.results import Result
 
+REFERENCE = "Peru"
+AS_IT_WAS = "no name: the record as it was"
 PLACES = ("start", "middle", "end", "in place of a name")
 _LISTED = {"countries": "country", "cities": "city", "institutions": "institution or funder"}
 _BATCH = 512
@@ -86,7 +89,7 @@ def swap_names(model: Model, records: Sequence[Record], names_each: int, seed: i
     """
     if not records:
         raise InputError("There is no record to put names into. Give a dump with texts.")
-    before = model.classify(records)
+    before = _references(model, records)
     tallies: dict[tuple[str, str], Tally] = {}
     used: dict[str, set[str]] = {}
     failed: list[dict[str, str]] = []
@@ -94,12 +97,12 @@ def swap_names(model: Model, records: Sequence[Record], names_each: int, seed: i
         for swap, after in zip(batch, model.classify([swap.document for swap in batch]), strict=True):
             tally = tallies.setdefault((swap.kind, swap.place), Tally())
             used.setdefault(swap.kind, set()).add(swap.name)
-            changed, largest = _difference(before[swap.record], after)
+            changed, largest = _difference(before[swap.record, swap.place], after)
             tally.swaps += 1
             tally.changed_decisions += changed
             tally.largest_change = max(tally.largest_change, largest)
             if largest and swap.kind.startswith("listed"):
-                failed.append({"id": before[swap.record].id, "place": swap.place, "name": swap.name})
+                failed.append({"id": records[swap.record].id, "place": swap.place, "name": swap.name})
     rows = [
         {
             "kind": kind,
@@ -132,10 +135,16 @@ def swap_table(report: dict[str, Any]) -> str:
 
 
 def swaps(records: Sequence[Record], names_each: int, seed: int) -> Iterator[Swap]:
-    """Yield the records with names put into them: for each kind and place `names_each`, every name used in turn."""
+    """Yield the records with names put into them: for each kind and place `names_each`, every name used in turn.
+
+    Each record as it was comes first, for every place that it has.
+    """
     chance = random.Random(seed)
     streams = {kind: _in_turn(names, chance) for kind, names in name_kinds(chance).items()}
     for number, record in enumerate(records):
+        for place in PLACES:
+            if put(record, place, REFERENCE) is not None:
+                yield Swap(number, AS_IT_WAS, place, "", (record.title, record.abstract))
         for (kind, stream), place in product(streams.items(), PLACES):
             for name in islice(stream, names_each):
                 document = put(record, place, name)
@@ -181,6 +190,17 @@ def put(record: Record, place: str, name: str) -> tuple[str, str] | None:
         for start, end in reversed(spans):
             text = f"{text[:start]}{name}{text[end:]}"
     return (title, text) if abstract else (text, "")
+
+
+def _references(model: Model, records: Sequence[Record]) -> dict[tuple[int, str], Result]:
+    """Judge every record with the reference name in each of its places."""
+    found: dict[tuple[int, str], Result] = {}
+    placed = ((number, place) for number in range(len(records)) for place in PLACES)
+    for batch in in_batches(placed, _BATCH):
+        documents = {at: put(records[at[0]], at[1], REFERENCE) for at in batch}
+        there = {at: document for at, document in documents.items() if document is not None}
+        found |= zip(there, model.classify([*there.values()]), strict=True)
+    return found
 
 
 def _difference(before: Result, after: Result) -> tuple[bool, float]:

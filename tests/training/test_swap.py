@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from classifier import Record, load
 from classifier.cli import main
 from training import swap
-from training.swap import PLACES, put, swap_names
+from training.swap import AS_IT_WAS, PLACES, put, swap_names
 
 RECORD = Record("one", "Swarms", "The aircraft was built in Iran and it flies in swarms over the sea for days.", 1, {})
 
@@ -27,7 +27,7 @@ def test_listed_names_change_nothing_at_any_place() -> None:
     report = swap_names(load("fast"), [RECORD], 25, 1)
     assert not report["failed"]
     assert {row["place"] for row in report["rows"]} == set(PLACES)
-    assert all(row["swaps"] == 25 for row in report["rows"])
+    assert all(row["swaps"] == 25 for row in report["rows"] if row["kind"] != AS_IT_WAS)
 
 
 def test_the_command_fails_where_a_listed_name_changes_a_result(
