@@ -158,7 +158,7 @@ def _joined(old: Path, new: Path, found: Comparison) -> Iterator[tuple[Scored, S
 @click.option(
     "--new-model", metavar="fast|careful|DIR", help="With --dump: the model of NEW_OUT; default: by its name."
 )
-@click.option("--limit", default=50, show_default=True, help="Changes to list, largest first.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Changes to list, largest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(
     old: Path, new: Path, dump: Path | None, old_model: str | None, new_model: str | None, limit: int, as_json: bool

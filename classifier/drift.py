@@ -89,7 +89,13 @@ class Drift:
 @click.argument("baseline", metavar="BASELINE", type=click.Path(path_type=Path))
 @click.argument("new", metavar="NEW", type=click.Path(path_type=Path))
 @click.option("--model", metavar="fast|careful|DIR", help="Scores plain dumps and knows words; default: as shipped.")
-@click.option("--sample", default=SAMPLE, show_default=True, help="Records of each side that are compared.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    default=SAMPLE,
+    show_default=True,
+    help="Records of each side that are compared.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def drift(baseline: Path, new: Path, model: str | None, sample: int, as_json: bool) -> None:
     """Tell how scores, words, lengths and abstentions of NEW differ from BASELINE, and what to do about it."""

@@ -37,6 +37,7 @@ from classifier.errors import InputError
 from classifier.formats import READERS
 from classifier.formats.many import Member, list_members, place_outcome, read_members
 from classifier.formats.sniff import LOOK, tell
+from classifier.parquetpieces import cut_batches, open_parquet
 from classifier.records import (
     BY_ALIAS,
     UTF8_MEND,
@@ -55,8 +56,13 @@ RowReader = Callable[[Any, str, Columns], Iterator[Any]]
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1024 * 1024
-_MAX_LINE = 256 * 1024 * 1024  # bytes of a JSON line; the memory that one line may take
-_MAX_CELL = 100_000_000  # characters of a CSV cell; what a quote that is never closed may swallow at most
+_MAX_LINE = 64 * 1024 * 1024  # bytes of a JSON line
+_MAX_MARKS = 1_000_000  # "{", "[" and "," of a long JSON line: three bytes become a list or object of 64 or more
+_MAX_DOCUMENT = 512 * 1024 * 1024  # bytes of a JSON document, which is held in memory whole
+_MAX_DOCUMENT_MARKS = 20_000_000
+_MAX_ROW = 64 * 1024 * 1024  # characters of a CSV row; what a quote that is never closed may swallow at most
+_CELL = 16  # characters that a cell counts for beside its own: what it takes in memory, empty or not
+_MAX_HEADER = 1_000_000  # characters of the line of column names, which are written out again with every row
 _BATCH_ROWS = 1_000
 _LIST_NAME = re.compile(
     "(result|record|data|document|item|award|grant|project|work|paper|article|publication|doc|hit)s?", re.IGNORECASE
@@ -181,7 +187,7 @@ def _parse(
     if kind == "jsonl":
         return own.get(kind, _read_lines)(stream, subject, columns)
     if kind == "json":
-        return _read_document(stream.read(), subject, columns)
+        return _read_document(_read_whole(stream, subject), subject, columns)
     if kind in READERS:
         return _read_rows(kind, stream, subject, columns)
     return _read_table(stream, subject, "\t" if kind == "tsv" else None, columns)
@@ -231,20 +237,28 @@ def _check_header(names: Sequence[str], columns: Columns, subject: str) -> None:
 
 def _holds_lines(stream: io.BufferedReader) -> tuple[bool, io.BufferedReader]:
     """Tell JSON Lines named .json, as the arXiv snapshot is: the first line is an object, and there are more."""
-    taken: list[bytes] = []
-    filled = 0
-    for line in stream:
-        taken.append(line)
-        filled += bool(line.strip())
-        if filled == 2:
+    head = io.BytesIO()
+    first = b""
+    found = False
+    while head.tell() < _MAX_LINE and (line := stream.readline(_MAX_LINE)):
+        head.write(line)
+        if first and line.strip():
+            found = _is_object(first)
             break
-    head = b"".join(taken)
-    whole = False
-    if filled == 2 and head.lstrip().startswith(b"{"):
-        with contextlib.suppress(orjson.JSONDecodeError):
-            orjson.loads(b"".join(taken[:-1]))
-            whole = True
-    return whole, put_back(head, stream)
+        first = first or line.strip()
+    return found, put_back(head.getvalue(), stream)
+
+
+def _is_object(line: bytes) -> bool:
+    if not line.startswith(b"{"):
+        return False
+    if _count_marks(line) > _MAX_MARKS:  # will be refused, but is not the first of several lines of one object
+        return line.endswith(b"}")
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _read_lines(stream: io.BufferedReader, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
@@ -273,7 +287,8 @@ def numbered_lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | Non
 def line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, Sequence[bytes | None]]]:
     """Yield runs of lines without their line feeds, with the number of the first; None for one too long to be held.
 
-    A line longer than `_MAX_LINE` is passed over piece by piece, so it takes no more memory than that.
+    A line longer than `_MAX_LINE` is passed over piece by piece, so it takes no more memory than that. Of a line that
+    comes in several pieces the values are counted too: parsed, a line of brackets takes twenty times its bytes.
     """
     place = 1
     rest: list[bytes] = []  # pieces of a line whose end is still to come
@@ -282,7 +297,8 @@ def line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, Sequence[bytes
         lines: list[bytes | None] = [*block.split(b"\n")]
         end = lines.pop() or b""
         if lines:
-            lines[0] = None if held + len(lines[0] or b"") >= _MAX_LINE else b"".join([*rest, lines[0] or b""])
+            if held:
+                lines[0] = _join_line([*rest, lines[0] or b""], held + len(lines[0] or b""))
             yield place, lines
             place += len(lines)
             rest, held = [], 0
@@ -292,12 +308,22 @@ def line_blocks(stream: io.BufferedReader) -> Iterator[tuple[int, Sequence[bytes
         elif end:
             rest.append(end)
     if held:
-        yield place, [None if held >= _MAX_LINE else b"".join(rest)]
+        yield place, [_join_line(rest, held)]
+
+
+def _join_line(pieces: list[bytes], size: int) -> bytes | None:
+    if size >= _MAX_LINE or (len(pieces) > 1 and sum(map(_count_marks, pieces)) > _MAX_MARKS):
+        return None
+    return b"".join(pieces)
+
+
+def _count_marks(data: bytes) -> int:
+    return data.count(b"{") + data.count(b"[") + data.count(b",")
 
 
 def refuse_long_line(place: int) -> Refusal:
     """Refuse a line of which `numbered_lines` gave None."""
-    reason = f"a line of more than {_MAX_LINE:,} bytes."
+    reason = f"a line of more than {_MAX_LINE:,} bytes, or of more than {_MAX_MARKS:,} values."
     return Refusal(place, None, reason, "Put one record on a line; for an array say --format json.")
 
 
@@ -361,6 +387,21 @@ def _find_deep_flaw(value: Any) -> str | None:
     elif isinstance(value, list):
         parts = value
     return next(filter(None, map(_find_deep_flaw, parts)), None)
+
+
+def _read_whole(stream: io.BufferedReader, subject: str) -> bytes:
+    whole = io.BytesIO()
+    marks = 0
+    while piece := stream.read(_BLOCK):
+        whole.write(piece)
+        marks += _count_marks(piece)
+        if whole.tell() > _MAX_DOCUMENT or marks > _MAX_DOCUMENT_MARKS:
+            raise InputError(
+                f"{subject} is a JSON document of more than {_MAX_DOCUMENT:,} bytes or {_MAX_DOCUMENT_MARKS:,} values, "
+                "which would have to be held in memory whole. Write its records as JSON lines (jq -c '.[]' IN > "
+                "OUT.jsonl), or split it."
+            )
+    return whole.getvalue()
 
 
 def _read_document(data: bytes, subject: str, columns: Columns) -> Iterator[Record | Refusal]:
@@ -448,42 +489,89 @@ def _read_rows(kind: str, stream: io.BufferedReader, subject: str, columns: Colu
     chosen.check(subject)
 
 
+class _LongRowError(Exception):
+    pass
+
+
+class _RowLines:
+    """Lines of a table, of which a row may take so many characters; `number` is how many were read.
+
+    What is too long raises _LongRowError once its line is passed over; reading goes on with the next.
+    """
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._room = 0
+        self.number = 0
+        self.separator = ","
+
+    def limit(self, characters: int) -> None:
+        """Begin a row of at most so many characters."""
+        self._room = characters
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        room = self._room
+        line = self._text.readline(room + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self._room = room - len(line) - _CELL * line.count(self.separator)
+        if self._room < 0:
+            while line and line[-1] not in "\r\n":
+                line = self._text.readline(_BLOCK)
+            raise _LongRowError
+        return line
+
+
 def _read_table(
     stream: io.BufferedReader, subject: str, delimiter: str | None, columns: Columns
 ) -> Iterator[Record | Refusal]:
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_ROW))
     # Bad bytes come through as lone surrogates, so that only the rows that hold them are refused.
-    text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
-    blank = 0
-    first = text.readline()
-    while first and not first.strip():
-        blank += 1
-        first = text.readline()
-    # Strict: else a stray quote would glue rows together without a word.
-    rows = csv.reader(itertools.chain([first], text), delimiter=delimiter or _sniff_delimiter(first), strict=True)
+    lines = _RowLines(io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=""))
     try:
+        lines.limit(_MAX_HEADER)
+        while (first := next(lines, "")) and not first.strip():
+            lines.limit(_MAX_HEADER)
+        # Strict: else a stray quote would glue rows together without a word.
+        lines.separator = delimiter or _sniff_delimiter(first)
+        rows = csv.reader(itertools.chain([first], lines), delimiter=lines.separator, strict=True)
         header = next(rows)
     except csv.Error as error:
         raise InputError(f"{subject} has no readable column names in its first line: {error}.") from None
+    except _LongRowError:
+        raise InputError(
+            f"{subject} has more than {_MAX_HEADER:,} characters where its column names should stand. Check that its "
+            "lines end, and that the first holds the names of columns."
+        ) from None
     if not header:
         raise InputError(f"{subject} has blank lines only. The first line must hold the column names.")
     if any(map(find_flaw, header)):
         raise InputError(f"{subject} has column names that are not valid UTF-8. {UTF8_MEND}")
     _check_header(header, columns, subject)
     while True:
-        place = blank + rows.line_num + 1
+        place = lines.number + 1
+        lines.limit(_MAX_ROW)
         try:
             cells = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
-            reason = f"quotes are not closed as they should be{_span(place, blank + rows.line_num)}: {error}."
+            reason = f"quotes are not closed as they should be{_span(place, lines.number)}: {error}."
             yield Refusal(place, None, reason, 'Close every quote; inside a quoted cell write " as "".')
+            continue
+        except _LongRowError:
+            span = _span(place, lines.number)
+            reason = f"a row of more than {_MAX_ROW:,} characters{span}, counting {_CELL} more for every cell."
+            yield Refusal(place, None, reason, "Check that its line ends and its quotes are closed.")
             continue
         if len(cells) == len(header):
             yield _judge_cells(dict(zip(header, cells, strict=True)), place, columns)
         elif cells:  # else a blank line
-            reason = f"{len(cells)} cells{_span(place, blank + rows.line_num)}, where the header has {len(header)}."
+            reason = f"{len(cells)} cells{_span(place, lines.number)}, where the header has {len(header)}."
             yield Refusal(place, None, reason, "Quote cells that hold the separator or a line end.")
 
 
@@ -512,12 +600,11 @@ def _read_parquet(source: Path | BinaryIO, subject: str, columns: Columns) -> It
 
 
 def parquet_batches(source: Path | BinaryIO, subject: str, columns: Columns, rows: int) -> Iterator[Any]:
-    """Yield a Parquet file's record batches.
+    """Yield a Parquet file's record batches, of fewer rows than asked for where they would be large once decoded.
 
     Raises InputError as `read` does.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     with contextlib.ExitStack() as stack:
         if not isinstance(source, Path):
@@ -526,12 +613,9 @@ def parquet_batches(source: Path | BinaryIO, subject: str, columns: Columns, row
             shutil.copyfileobj(source, spool)
             source = spool
         try:
-            # No pre-buffering and a small buffer: a file of any size takes the memory of a few batches.
-            file = stack.enter_context(
-                pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
-            )
+            file = stack.enter_context(open_parquet(source))
             _check_header(file.schema_arrow.names, columns, subject)
-            yield from file.iter_batches(batch_size=rows)
+            yield from cut_batches(source, file, rows)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise damaged_parquet(subject, error) from error
 

@@ -22,6 +22,7 @@ from classifier.fulltext import cut_texts
 T = TypeVar("T")
 
 MAX_CHARS = 1_000_000  # per field; longer is refused, never cut
+_LONGEST_INDEX = 8 * MAX_CHARS  # of a text given as JSON of its words: the positions come on top
 MAX_ID_CHARS = 1_000  # ids end up in messages, so an id column must not be able to bring in a text
 
 UTF8_MEND = "Save the file as UTF-8, e.g. iconv -f latin1 -t utf-8 OLD > NEW."
@@ -98,7 +99,8 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }
 _INVERTED_INDEX = "abstractinvertedindex"
-_JATS_LABEL = re.compile(r"\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
+# The blanks before it are taken from their first: tried from each of a long run, they would cost its square.
+_JATS_LABEL = re.compile(r"(?<!\s)\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
 _INDEX_MEND = 'Give a string, or {"word": [positions]} as OpenAlex does.'
 
 
@@ -142,15 +144,24 @@ class _FieldError(Exception):
         self.field, self.reason, self.mend = field, reason, mend
 
 
+_LONGEST_NAME = 200  # no alias is spelled longer, and the caches are not to be filled with texts
+_MANY_NAMES = 1_000
+
+
 @lru_cache(maxsize=1024)
 def _key(name: str) -> str:
     """Reduce a column name so that "Award Title", "award_title" and "AwardTitle" are one."""
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-@lru_cache(maxsize=128)  # rows of one source have the same few sets of columns
 def find_columns(names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     """Return, for "id", "title" and "abstract", which of these column names may hold it, the best first."""
+    if len(names) <= _MANY_NAMES and max(map(len, names), default=0) <= _LONGEST_NAME:
+        return _find_known_columns(names)
+    return _find_columns(tuple(name for name in names if len(name) <= _LONGEST_NAME))
+
+
+def _find_columns(names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     spelled: dict[str, list[str]] = {}
     for name in names:
         spelled.setdefault(_key(name), []).append(name)
@@ -160,6 +171,9 @@ def find_columns(names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
         wanted: tuple(name for alias in aliases for name in spelled.get(alias, ()))
         for wanted, aliases in _ALIASES.items()
     }
+
+
+_find_known_columns = lru_cache(maxsize=128)(_find_columns)  # rows of one source have the same few sets of columns
 
 
 def known_names(wanted: str) -> str:
@@ -208,7 +222,10 @@ def to_record(
     except _FieldError as error:
         return Refusal(place, error.field, error.reason, error.mend, given)
     if not (title or abstract or columns.title or columns.abstract):
-        title, abstract = cut_texts(row)
+        title, abstract = cut_texts(row, MAX_CHARS)
+        if max(len(title), len(abstract)) > MAX_CHARS:
+            reason = f"the places of its title or abstract come to more than {MAX_CHARS:,} characters."
+            return Refusal(place, None, reason, "Leave the title or abstract out of its annotations.", given)
     if title or abstract:
         return Record(given or f"row-{place}", title, abstract, place, row)
     if columns.title or columns.abstract or found["title"] or found["abstract"]:
@@ -311,6 +328,8 @@ def _decode(name: str, value: bytes) -> str:
 
 
 def _parse_index(name: str, text: str) -> Mapping[str, Any]:
+    if len(text) > _LONGEST_INDEX:
+        raise _too_long(name, len(text), _LONGEST_INDEX)
     try:
         index = orjson.loads(text)
     except ValueError:
@@ -337,8 +356,8 @@ def _from_index(name: str, index: Mapping[str, Any]) -> str:
     return " ".join(map(itemgetter(1), words))
 
 
-def _too_long(name: str, length: int) -> _FieldError:
-    reason = f"{length:,} characters; at most {MAX_CHARS:,} are allowed."
+def _too_long(name: str, length: int, longest: int = MAX_CHARS) -> _FieldError:
+    reason = f"{length:,} characters; at most {longest:,} are allowed."
     return _FieldError(name, reason, "Shorten it; check that it is one text, and that every quote is closed.")
 
 

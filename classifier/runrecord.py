@@ -18,7 +18,6 @@ from classifier.errors import DualuseError
 from classifier.formats import xlsx
 from classifier.formats.many import list_members
 from classifier.model import Model, load
-from classifier.readers import read
 
 FORMAT = 1
 _END = 1 << 20
@@ -179,7 +178,7 @@ def count_output_rows(path: Path, format: str) -> int:
     """Count the rows of an output."""
     from classifier.compression import compression_of, decompressed
 
-    if format == "parquet" and compression_of(path) is None:
+    if format == "parquet":
         import pyarrow.parquet as pq
 
         return int(pq.read_metadata(path).num_rows)
@@ -201,8 +200,6 @@ def _table_rows(path: Path, format: str) -> Any:
 
     from classifier.compression import compression_of, decompressed
 
-    if format == "parquet":
-        return read(path, format=format)
     csv.field_size_limit(1 << 30)
     with path.open("rb") as file, decompressed(file, compression_of(path), str(path)) as (_, stream, _):
         rows = csv.reader(

@@ -21,6 +21,7 @@ from starlette.requests import Request
 
 from classifier.compression import BY_CONTENT, FORMATS, decompressed, format_of
 from classifier.errors import InputError
+from classifier.parquetpieces import cut_batches, decoded_bytes, open_parquet
 from classifier.writers import sync_folder
 from service.problems import FieldError, Problem
 
@@ -43,6 +44,7 @@ MEDIA_TYPES = {
 FILE_FIELD = "file"
 _MULTIPART = "multipart/form-data"
 _PIECE = 1 << 20
+_ROWS = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,13 @@ def check_unpacked(path: Path, format: str | None, limit: int) -> None:
 def unpacks_to_more(path: Path, format: str | None, limit: int) -> bool:
     """Tell whether what is compressed in a file, by gzip, zstd or within its format, is more than `limit` bytes.
 
-    Sheets are believed in what they say of themselves: more is never unpacked of them. So is Parquet.
+    Sheets are believed in what they say of themselves: more is never unpacked of them. Parquet is decoded, as it says
+    nothing of what its dictionaries come to.
     """
     try:
         with path.open("rb") as file, decompressed(file, None, "the upload") as (head, stream, found):
             if found is None and head.startswith(b"PAR1"):
-                return _parquet_bytes(path) > limit
+                return _decodes_to_more(path, limit)
             spool = stream if found else file
             if head.startswith(b"PK") and not found:
                 with zipfile.ZipFile(spool) as archive:
@@ -114,12 +117,14 @@ def unpacks_to_more(path: Path, format: str | None, limit: int) -> bool:
         return False
 
 
-def _parquet_bytes(path: Path) -> int:
-    import pyarrow.parquet as pq
-
-    with closing(pq.ParquetFile(path)) as file:
-        groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-        return sum(group.total_byte_size for group in groups)
+def _decodes_to_more(path: Path, limit: int) -> bool:
+    with closing(open_parquet(path)) as file:
+        total = 0
+        for batch in cut_batches(path, file, _ROWS):
+            total += decoded_bytes(batch.columns)
+            if total > limit:
+                return True
+    return False
 
 
 def _format_of_name(format: str | None, name: str) -> str | None:

@@ -15,9 +15,17 @@ from classifier.records import Refusal
 
 FIELDS = {"id": ("ID",), "title": ("title",), "abstract": ("abstract", "annote")}
 
-_MAX_ENTRY = 64 * 1024 * 1024  # characters; what a brace that is never closed may swallow
+_MAX_ENTRY = 16 * 1024 * 1024  # characters; what a brace that is never closed may swallow
+_MAX_EXPANDED = 100_000  # characters that `@string` names may add to one entry: each may stand for others, doubled
+_MAX_PARTS = 100_000  # fields of an entry, and texts joined by "#"; each costs far more memory than its characters
+_MAX_STRINGS = 1_000_000  # characters of all `@string` names and texts that are kept
 _OPENING = re.compile(r"@\s*([A-Za-z]+)\s*([{(])")
-_NEXT = re.compile(r"\s*@\s*(?:(?:string|preamble|comment)\s*[{(]|[A-Za-z]+\s*[{(]\s*[^\s{}(),=]*\s*,)", re.IGNORECASE)
+# None of these patterns has two parts side by side that may both take the same characters: a long run of blanks would
+# cost its square.
+_NEXT = re.compile(
+    r"\s*@\s*(?:(?:string|preamble|comment)\s*[{(]|[A-Za-z]+\s*[{(]\s*(?:[^\s{}(),=]+\s*)?,)", re.IGNORECASE
+)
+_KIND_ALONE = re.compile(r"@\s*([A-Za-z]{1,100})\s*$")  # an entry whose brace stands on the next line
 _STRAY_FIELD = re.compile(r"^[\s,]*[A-Za-z][\w-]*\s*=\s*[{\"]", re.MULTILINE)
 _NAME = re.compile(r"[^\s=,{}\"#%()]+")
 _GAP = re.compile(r"[\s,]*")
@@ -41,7 +49,7 @@ def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[st
 
     Raises InputError where a file holds no entry at all.
     """
-    strings = dict(_MONTHS)
+    strings = _Strings()
     seen = False
     for place, kind, body, fault in _entries(io.TextIOWrapper(stream, "utf-8", "surrogateescape", newline=None)):
         seen = True
@@ -51,7 +59,7 @@ def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[st
             if fault:
                 raise _BrokenError(fault)
             if kind == "string":
-                strings.update(_parse_fields(body, 0, strings))
+                strings.define(_parse_fields(body, 0, strings))
                 continue
             key, comma, _ = body.partition(",")
             row = {"ENTRYTYPE": kind, "ID": key.strip()}
@@ -62,48 +70,66 @@ def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[st
         raise InputError(f"{subject} holds no BibTeX entry: nothing begins like '@article{{'. Check that it is BibTeX.")
 
 
+class _Strings:
+    """What the names stand for that are given without braces or quotes: months, and those of `@string`."""
+
+    def __init__(self) -> None:
+        self._texts = dict(_MONTHS)
+        self._size = 0
+
+    def define(self, texts: dict[str, str]) -> None:
+        """Take in names, a later one in place of an earlier one."""
+        for name, text in texts.items():
+            was = self._texts.get(name)
+            grown = len(text) - len(was) if was is not None else len(name) + len(text)
+            if self._size + grown > _MAX_STRINGS:
+                raise _BrokenError(f"all names and their texts come to more than {_MAX_STRINGS:,} characters")
+            self._texts[name] = text
+            self._size += grown
+
+    def resolve(self, name: str) -> str | None:
+        """Return what a name stands for, if anything."""
+        return self._texts.get(name.lower())
+
+
 def _entries(text: io.TextIOWrapper) -> Iterator[tuple[int, str, str, str | None]]:
     """Cut a file into (line, kind, what stands between the outer braces, what is wrong with it)."""
     held: tuple[int, str, str, str | None] | None = None  # an entry, until what follows it is known not to be its rest
     place = 0
-    line = ""
+    line, at = "", 0  # what is not yet read begins at `at`: a line may hold any number of entries, so it is never cut
     while True:
-        opening = _OPENING.search(line)
-        outside = line[: opening.start()] if opening else line
+        opening = _OPENING.search(line, at)
+        outside = line[at : opening.start() if opening else None]
         if held is not None and held[3] is None and _STRAY_FIELD.search(outside):
             held = (*held[:3], f"a brace too many closes it before its field on line {place}")
         if opening is None:
-            # Also an entry whose brace stands on the next line.
-            rest = line if re.search(r"@\s*[A-Za-z]+\s*$", line) else ""
+            kind_alone = _KIND_ALONE.search(outside)
             more = text.readline(_MAX_ENTRY)
             if not more:
                 break
             place += 1
-            line = rest.rstrip("\n") + more
+            line, at = (f"@{kind_alone[1]}" if kind_alone else "") + more, 0
             continue
         if held is not None:
             yield held
         kind = opening[1].lower()
         begun = place
-        parts = [line[opening.end() :]]
-        size = 0
+        body = io.StringIO()  # not a list: a million short lines would cost far more than their characters
         scan = _Balance(opening[2])
+        at = opening.end()
         while True:
-            end = scan.find_end(parts[-1])
+            end = scan.find_end(line, at)
+            body.write(line[at:end])
             if end is not None:
-                line = parts[-1][end + 1 :]
-                parts[-1] = parts[-1][:end]
-                held = begun, kind, "".join(parts), None
+                at = end + 1
+                held = begun, kind, body.getvalue(), None
                 break
-            size += len(parts[-1])
-            more = text.readline(_MAX_ENTRY)
-            place += bool(more)
-            if not more or _NEXT.match(more) or size > _MAX_ENTRY:
-                where = f"where the next entry begins on line {place}" if more else "at the end of the file"
+            line, at = text.readline(_MAX_ENTRY), 0
+            place += bool(line)
+            if not line or _NEXT.match(line) or body.tell() > _MAX_ENTRY:
+                where = f"where the next entry begins on line {place}" if line else "at the end of the file"
                 held = begun, kind, "", f"its braces are still open {where}"
-                line = more
                 break
-            parts.append(more)
     if held is not None:
         yield held
 
@@ -116,8 +142,8 @@ class _Balance:
         self._depth = 0
         self._quoted = False
 
-    def find_end(self, piece: str) -> int | None:
-        for match in _BRACE_OR_QUOTE.finditer(piece):
+    def find_end(self, piece: str, at: int) -> int | None:
+        for match in _BRACE_OR_QUOTE.finditer(piece, at):
             mark = match[0]
             if mark == "{":
                 self._depth += 1
@@ -133,26 +159,29 @@ class _Balance:
         return None
 
 
-def _parse_fields(body: str, at: int, strings: dict[str, str]) -> dict[str, str]:
-    fields: dict[str, str] = {}
+def _parse_fields(body: str, at: int, strings: _Strings) -> dict[str, str]:
+    if body.count("=") + body.count("#") > _MAX_PARTS:
+        raise _BrokenError(f"it has more than {_MAX_PARTS:,} fields or joined texts")
+    fields: dict[str, list[str]] = {}
+    room = _MAX_EXPANDED
     while (at := _skip(_GAP, body, at)) < len(body):
         name = _NAME.match(body, at)
         at = _skip(_SPACE, body, name.end()) if name else at
         if name is None or body[at : at + 1] != "=":
             raise _BrokenError(f"where {'a field' if not fields else 'the field after ' + _last(fields)} should begin")
-        value, at = _parse_value(body, at + 1, strings, name[0])
-        label = name[0].lower()
+        value, at, room = _parse_value(body, at + 1, strings, name[0], room)
         # Given twice, as keywords often are: nothing is dropped.
-        fields[label] = f"{fields[label]}\n{value}" if fields.get(label) else value
-    return fields
+        fields.setdefault(name[0].lower(), []).append(value)
+    return {label: "\n".join(filter(None, values)) for label, values in fields.items()}
 
 
-def _last(fields: dict[str, str]) -> str:
+def _last(fields: dict[str, list[str]]) -> str:
     name = next(reversed(fields))
     return repr(name[:40])
 
 
-def _parse_value(body: str, at: int, strings: dict[str, str], name: str) -> tuple[str, int]:
+def _parse_value(body: str, at: int, strings: _Strings, name: str, room: int) -> tuple[str, int, int]:
+    """Return a value, where it ends, and what is left of the `room` for the texts of names."""
     parts: list[str] = []
     while True:
         at = _skip(_SPACE, body, at)
@@ -164,13 +193,17 @@ def _parse_value(body: str, at: int, strings: dict[str, str], name: str) -> tupl
             parts.append(body[at + 1 : end])
             at = end + 1
         elif word := _NAME.match(body, at):
-            parts.append(strings.get(word[0].lower(), word[0]))
+            text = strings.resolve(word[0])
+            room -= len(text or "")
+            if room < 0:
+                raise _BrokenError(f"the names in it stand for more than {_MAX_EXPANDED:,} characters")
+            parts.append(word[0] if text is None else text)
             at = word.end()
         else:
             raise _BrokenError(f"field {name[:40]!r} has no value")
         at = _skip(_SPACE, body, at)
         if body[at : at + 1] != "#":
-            return "".join(parts).strip(), at
+            return "".join(parts).strip(), at, room
         at += 1
 
 

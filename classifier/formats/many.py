@@ -7,7 +7,7 @@ What a folder holds but cannot be read is an error rather than left out in silen
 import glob
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -80,18 +80,19 @@ def read_members(
     Funders give an award a file: one JSON or XML file that cannot be used is a refusal. Of other formats it is an
     InputError, since any number of rows may be lost with it.
     """
-    for member in members:
-        begun = False
-        try:
-            with _opened(member) as file:
-                for outcome in read_one(file, member):
-                    begun = True
-                    yield place(outcome, member.name)
-        except InputError as error:
-            if begun or format_of(Path(member.name)) not in ("json", "xml"):
-                raise
-            reason = f"in {member.name}: the file cannot be used. {error}"
-            yield Refusal(1, None, reason, "Mend the file or move it away.", f"{member.name}:row-1")
+    with _Archives() as archives:
+        for member in members:
+            begun = False
+            try:
+                with archives.open(member) as file:
+                    for outcome in read_one(file, member):
+                        begun = True
+                        yield place(outcome, member.name)
+            except InputError as error:
+                if begun or format_of(Path(member.name)) not in ("json", "xml"):
+                    raise
+                reason = f"in {member.name}: the file cannot be used. {error}"
+                yield Refusal(1, None, reason, "Mend the file or move it away.", f"{member.name}:row-1")
 
 
 def place_outcome(outcome: Record | Refusal, name: str) -> Record | Refusal:
@@ -102,20 +103,36 @@ def place_outcome(outcome: Record | Refusal, name: str) -> Record | Refusal:
     return replace(outcome, id=f"{name}:{outcome.id}") if outcome.id == f"row-{outcome.row}" else outcome
 
 
-@contextmanager
-def _opened(member: Member) -> Iterator[Path | IO[bytes]]:
-    if member.inside is None:
-        yield member.path
-        return
-    try:
-        with zipfile.ZipFile(member.path) as archive, archive.open(member.inside) as stream:
-            yield stream
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        # RuntimeError is what zipfile says of a password.
-        raise InputError(
-            f"{member.subject} cannot be unpacked: it is damaged, locked with a password or packed in a way that is "
-            "not known. Unpack it with another tool and give the folder."
-        ) from error
+class _Archives(ExitStack):
+    """Opens files, and keeps the archive of the last one open: its list of members is read once, not for each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._path: Path | None = None
+
+    @contextmanager
+    def open(self, member: Member) -> Iterator[Path | IO[bytes]]:
+        """Open a file: a path stays one, a member of an archive is a stream.
+
+        Raises InputError where it cannot be unpacked.
+        """
+        if member.inside is None:
+            yield member.path
+            return
+        try:
+            if self._path != member.path:
+                self.close()
+                self._path = None
+                self._archive = self.enter_context(zipfile.ZipFile(member.path))
+                self._path = member.path
+            with self._archive.open(member.inside) as stream:
+                yield stream
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            # RuntimeError is what zipfile says of a password.
+            raise InputError(
+                f"{member.subject} cannot be unpacked: it is damaged, locked with a password or packed in a way that "
+                "is not known. Unpack it with another tool and give the folder."
+            ) from error
 
 
 def _names_in(archive: Path) -> list[str]:

@@ -9,7 +9,7 @@ _LINES = (
     ("ris", re.compile(r"^TY {1,4}- ?\S*", re.MULTILINE)),
     ("medline", re.compile(r"^PMID- *\d", re.MULTILINE)),
     ("wos", re.compile(r"^(FN |PT [A-Z]$)", re.MULTILINE)),
-    ("bibtex", re.compile(r"^\s*@\s*[A-Za-z]+\s*[{(]", re.MULTILINE)),
+    ("bibtex", re.compile(r"^[^\S\n]*@\s*[A-Za-z]+\s*[{(]", re.MULTILINE)),
 )
 
 

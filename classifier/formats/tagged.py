@@ -14,8 +14,9 @@ from typing import Any
 from classifier.errors import InputError
 from classifier.records import Refusal
 
-_MAX_LINE = 16 * 1024 * 1024  # characters taken at once; a longer line comes in pieces
-_MAX_RECORD = 64 * 1024 * 1024  # characters of a record; what a file that is no such thing may fill
+_MAX_RECORD = 16 * 1024 * 1024  # characters of a record; what a file that is no such thing may fill
+_MAX_LINE = _MAX_RECORD  # characters taken at once; a longer line comes in pieces
+_LINE = 100  # characters that a line counts for beside its own: what it takes in memory, empty or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,24 @@ class _Open:
         self._tag = ""
 
     def add(self, tag: str, value: str) -> None:
-        self.size += len(value)
-        self._tag = tag
-        self._values.setdefault(tag, []).append([value])
+        if self._has_room(value):
+            self._tag = tag
+            self._values.setdefault(tag, []).append([value])
 
     def go_on(self, line: str, dialect: Dialect) -> None:
-        self.size += len(line)
-        if not self._tag or self.size > _MAX_RECORD:
-            return  # text before the first tag; or a record that is refused for its size
+        if not self._has_room(line):
+            return
         if self._tag in dialect.itemised:
             self._values[self._tag].append([line])
         else:
             self._values[self._tag][-1].append(line)
+
+    def _has_room(self, line: str) -> bool:
+        """Count a line; one too many makes a record that is refused for its size, and nothing of it is kept."""
+        self.size += len(line) + _LINE
+        if self.size > _MAX_RECORD:
+            self._values.clear()
+        return self.size <= _MAX_RECORD
 
     def as_row(self, dialect: Dialect) -> dict[str, Any]:
         row: dict[str, Any] = {}
@@ -106,6 +113,6 @@ def read_tagged(stream: io.BufferedReader, subject: str, dialect: Dialect) -> It
 
 def _finish(record: _Open, dialect: Dialect) -> tuple[int, Any] | Refusal:
     if record.size > _MAX_RECORD:
-        reason = f"a record of more than {_MAX_RECORD:,} characters."
+        reason = f"a record of more than {_MAX_RECORD:,} characters, counting {_LINE} more for every line."
         return Refusal(record.place, None, reason, f"Check that records begin with a line like {dialect.shown!r}.")
     return record.place, record.as_row(dialect)

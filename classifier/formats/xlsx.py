@@ -14,25 +14,30 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any
-from xml.parsers import expat
 
 from classifier.errors import InputError
+from classifier.formats.guardedzip import MAX_ROWS, GuardedZip, SwollenPartError
 from classifier.records import show_names
 
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")  # how a workbook writes the characters that XML does not have
-_PARTS = (".xml", ".rels")
+_MAX_CELLS = 100_000_000  # of a sheet, filled or not: one cell far to the right makes a row of 16,384
 
 
 def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield every filled row below the column names with its number in the sheet.
 
-    Raises InputError where the file is no workbook, its first sheet is empty or two of its columns bear one name.
+    Raises InputError where the file is no workbook, is made to exhaust its reader, its first sheet is empty or two of
+    its columns bear one name.
     """
     with tempfile.TemporaryFile() as spool:
         shutil.copyfileobj(stream, spool)
         try:
-            _check_declarations(spool, subject)
             yield from _read_first_sheet(spool, subject)
+        except SwollenPartError as error:
+            raise InputError(
+                f"{subject} holds {error}, as no workbook does. It is not read: fetch it again from where it came "
+                "from, or save it again as .xlsx or as 'CSV UTF-8'."
+            ) from error
         except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError, SyntaxError) as error:
             raise InputError(
                 f"{subject} cannot be read as an Excel workbook ({type(error).__name__}): it is damaged, cut short, "
@@ -41,18 +46,27 @@ def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[st
 
 
 def _read_first_sheet(file: IO[bytes], subject: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    import openpyxl
+    from openpyxl.reader.excel import ExcelReader
     from openpyxl.utils import get_column_letter
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # openpyxl tells of styles and the like that it leaves out
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        # What openpyxl.load_workbook does, but for the archive that is read from, and links to other workbooks.
+        reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+        reader.archive = GuardedZip(file)
+        reader.read()
+    book = reader.wb
     if not book.worksheets:
         raise InputError(f"{subject} has no sheet with cells.")
     sheet = book.worksheets[0]
     sheet.reset_dimensions()  # some tools write a wrong size, and rows beyond it would be lost
     names: list[str] = []
+    slots = 0
     for place, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        slots += len(cells)
+        if place > MAX_ROWS or slots > _MAX_CELLS:
+            # A row's number is what its tool wrote: openpyxl gives an empty row for each that is missing.
+            raise SwollenPartError(f"more than {MAX_ROWS:,} rows or {_MAX_CELLS:,} cells in its first sheet")
         values = [_unescape(cell) if isinstance(cell, str) else cell for cell in cells]
         if all(value is None or value == "" for value in values):
             continue
@@ -83,35 +97,3 @@ def _free(name: str, taken: list[str]) -> str:
 
 def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
-
-
-def _check_declarations(file: IO[bytes], subject: str) -> None:
-    """Raise InputError where a part of the workbook has a document type, which could declare entities.
-
-    No workbook needs one. Only what stands before a part's first element is parsed.
-    """
-
-    class _Seen(Exception):  # noqa: N818  # stops the parser: no error
-        pass
-
-    def begin(name: str, attributes: object) -> None:
-        raise _Seen
-
-    def refuse(*_: object) -> None:
-        raise InputError(
-            f"{subject} holds a document type (<!DOCTYPE), as no workbook does. It is not read: fetch "
-            "it again from where it came from, or save it again as .xlsx."
-        )
-
-    with zipfile.ZipFile(file) as archive:
-        for part in archive.infolist():
-            if part.filename.endswith(_PARTS):
-                parser = expat.ParserCreate()
-                parser.StartElementHandler = begin
-                parser.StartDoctypeDeclHandler = refuse
-                try:
-                    with archive.open(part) as stream:
-                        parser.ParseFile(stream)
-                except (_Seen, expat.ExpatError):
-                    continue  # what is not well-formed is told on reading
-    file.seek(0)

@@ -7,22 +7,24 @@ alone, and no document type reaches the parser, so no entity is ever expanded an
 import io
 import re
 from collections.abc import Iterator
+from itertools import chain, pairwise
 from typing import Any
 from xml.etree import ElementTree
 
 from classifier.errors import InputError
 from classifier.formats import pubmed
 from classifier.formats.elements import as_fields
-from classifier.records import UTF8_MEND, Refusal
+from classifier.records import UTF8_MEND, Refusal, show_names
 
 _BLOCK = 1 << 20  # bytes read at once
 _FIRST = 1 << 20  # bytes in which the first record must begin
-_MAX_RECORD = 64 << 20  # bytes; what a tag that is never closed may swallow
+_MAX_RECORD = 16 << 20  # bytes; what a tag that is never closed may swallow
+_MAX_MARKS = 500_000  # "<" and "=" of a record: an element or attribute takes up to a hundred times its bytes
 _OPENING = re.compile(rb"<(PubmedArticle|PubmedBookArticle|Award|award)[\s>]")
 _LONGEST_TAG = 32
 _ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)")
 _ROOTS = (b"PubmedArticleSet", b"rootTag", b"response")
-_ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)""")
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)""")
 
 
 def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[str, Any]] | Refusal]:
@@ -31,6 +33,10 @@ def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[st
     Raises InputError where the file declares entities, is not in UTF-8, is cut short, or has no record that is known.
     """
     for place, raw in enumerate(_cut(stream, subject), 1):
+        if raw.count(b"<") + raw.count(b"=") > _MAX_MARKS:
+            reason = f"has more than {_MAX_MARKS:,} tags and attributes."
+            yield Refusal(place, None, reason, "Check that it is one record, and that its tags are closed.")
+            continue
         try:
             element = ElementTree.fromstring(raw)
             row = pubmed.as_row(element) if element.tag.startswith("Pubmed") else as_fields(element)
@@ -59,8 +65,9 @@ def _cut(stream: io.BufferedReader, subject: str) -> Iterator[bytes]:
                 closing = re.compile(rb"</" + opened[1] + rb"\s*>")
         if opened is not None and (closed := closing.search(buffer, at)):
             # Where a record is not closed, the next one begins before its end is found.
-            begins = [m.start() for m in _OPENING.finditer(buffer, opened.start(), closed.end()) if m[1] == opened[1]]
-            for begin, end in zip(begins, [*begins[1:], closed.end()], strict=True):
+            openings = _OPENING.finditer(buffer, opened.start(), closed.end())
+            begins = (opening.start() for opening in openings if opening[1] == opened[1])
+            for begin, end in pairwise(chain(begins, [closed.end()])):
                 yield buffer[begin:end]
             done = at = closed.end()
             opened = None
@@ -88,7 +95,7 @@ def _cut(stream: io.BufferedReader, subject: str) -> Iterator[bytes]:
         if root not in _ROOTS:
             raise InputError(
                 f"{subject} holds no record that is known: its first element is "
-                f"{root.decode() if root else 'missing'}. "
+                f"{show_names([root.decode()]) if root else 'missing'}. "
                 "Known are PubMed's PubmedArticleSet and NSF's rootTag (a file per award) and response (its API)."
             )
     if root is not None and b"</" + root not in rest and not rest.rstrip().endswith(b"/>"):
@@ -102,9 +109,9 @@ def _check_head(head: bytes, subject: str) -> bytes | None:
             f"{subject} declares entities, which are not read: they can blow up or fetch files. Remove the "
             "<!ENTITY ...> lines from its DOCTYPE, after checking where the file comes from."
         )
-    encoding = _ENCODING.search(head)
+    encoding = _ENCODING.match(head)  # nowhere else: searching on would cost the square of what is searched
     if encoding and encoding[1].lower() not in (b"utf-8", b"utf8", b"us-ascii", b"ascii"):
-        raise InputError(f"{subject} says it is in {encoding[1].decode()}; only UTF-8 is read. {UTF8_MEND}")
+        raise InputError(f"{subject} says it is in {encoding[1][:60].decode()}; only UTF-8 is read. {UTF8_MEND}")
     root = _ROOT.search(head)
     return root[1] if root else None
 

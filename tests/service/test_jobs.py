@@ -189,6 +189,12 @@ def _parquet_bomb() -> bytes:
     return buffer.getvalue()
 
 
+def _parquet_dictionary() -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"title": ["x" * 10_000] * 300}), buffer)  # says of itself that it has 10,000 bytes
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -197,6 +203,7 @@ def _parquet_bomb() -> bytes:
         ("a.jsonl.zst", pa.Codec("zstd").compress(b" " * 2_000_000, asbytes=True)),
         ("a.xlsx", _sheet_bomb()),
         ("a.parquet", _parquet_bomb()),
+        ("b.parquet", _parquet_dictionary()),
     ],
 )
 def test_what_unpacks_to_too_much_is_refused(model_folder: Path, name: str, content: bytes) -> None:
