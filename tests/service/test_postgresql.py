@@ -83,7 +83,7 @@ def test_what_was_under_way_goes_on_at_the_next_start(settings: Settings, data_d
     with TestClient(create_app(settings, model)) as client:
         locations = [client.post("/v1/jobs", content=JSONL, headers=NDJSON).headers["location"] for _ in range(2)]
         wait_until(lambda: client.get(locations[0]).json()["state"] == "running")
-        client.app.state.worker._stopping = True  # type: ignore[attr-defined]
+        client.app.state.worker._stop.set()  # type: ignore[attr-defined]
         model.gate.set()
     with TestClient(create_app(settings)) as client:
         assert [finish(client, location)["state"] for location in locations] == ["done", "done"]
