@@ -1,7 +1,8 @@
 """Who may ask what, settled before anything of a body is read.
 
 While no key was ever defined, only this machine is answered, and only under a loopback name: a page in a browser here
-could otherwise reach the service under a name of its own. Once there is a key every path but /health asks for one.
+could otherwise reach the service under a name of its own. What a proxy passes on is not answered then: who asked it is
+not known for certain. Once there is a key every path but /health asks for one.
 """
 
 import ipaddress
@@ -24,6 +25,9 @@ _SUBMITTERS = frozenset({Role.SUBMIT, Role.ADMIN})
 # What tells nothing of a score; of jobs a submitter sees its own, which the addresses themselves look to.
 _FOR_ALL = re.compile(r"/openapi\.json|/v1/taxonomy|/v1/models/current|/v1/jobs/[^/]+(/rejects)?")
 _FOR_ADMIN = "/v1/jobs"
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+# Of a Unix socket a server tells no address, and Starlette's test client, which is in the same process, this name.
+_NO_NETWORK = ("", "testclient")
 # Nothing is handed in at the page, so whoever may read may also ask there; it looks to quarantine itself.
 _PAGE = re.compile(r"/|/file|/static/[^/]+")
 
@@ -66,10 +70,14 @@ class Access:
         return caller
 
     def _check_local(self, scope: Scope, headers: Headers) -> None:
-        client = _address((scope.get("client") or ("",))[0])
-        if client is None:  # no network between: a Unix socket, or the same process
+        if any(name in headers for name in _FORWARDED):  # they may also have changed what the server says of the client
+            detail = "No key is defined, so nothing that comes by a proxy is answered. Add one with `dualuse keys add`."
+            raise Problem(403, detail)
+        client = (scope.get("client") or ("",))[0]
+        if client in _NO_NETWORK:
             return
-        if not client.is_loopback:
+        address = _address(client)
+        if address is None or not address.is_loopback:
             raise Problem(403, "No key is defined, so only this machine is answered. Add one with `dualuse keys add`.")
         host = host_name(headers)
         named = _address(host)

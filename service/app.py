@@ -20,7 +20,7 @@ from classifier import NOTICE, Model, load
 from classifier.records import MAX_CHARS
 from service import about, classify, flat, jobroutes, page
 from service.access import HEADER, Access, check_quarantine
-from service.database import hold_database, open_database
+from service.database import hold_database, keep_id, open_database
 from service.datafolder import DataFolder
 from service.jobs import Jobs
 from service.keys import REFRESH_SECONDS, KeyRing
@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
             stack.callback(engine.dispose)
             if held := hold_database(engine):
                 stack.callback(held.close)
+            keep_id(engine, state.folder.path)
             ring = KeyRing(engine)
             check_quarantine(settings, ring.is_open)
             state.slots = Slots(settings.max_concurrent, settings.max_waiting)
@@ -110,7 +111,9 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
             f"Finds dual-use research in titles and abstracts. {NOTICE}\n\n"
             f"Limits: {settings.max_body_bytes:,} bytes and {settings.max_documents:,} documents a request, "
             f"{MAX_CHARS:,} characters a title or abstract; {settings.max_upload_bytes:,} bytes an upload to a job. "
-            "Texts are never logged; only an upload to a job is stored, until the job is finished."
+            "Texts are never logged. Stored is what becomes a job: the upload until the job is finished; the result, "
+            "which with keep=all (the default) holds all columns of the upload, titles and abstracts among them, until "
+            f"it is deleted, or {settings.result_days} days."
         ),
         docs_url=None,
         redoc_url=None,

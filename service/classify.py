@@ -14,6 +14,7 @@ from service.judging import check_profile, judge
 from service.keys import Role
 from service.problems import Problem
 from service.schemas import REQUEST_BODY, ClassifyRequest, problems, read_request, schema
+from service.uploads import refuse_encoding
 
 _JSON_UTF8 = re.compile(r'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE)
 
@@ -57,9 +58,7 @@ def require_json(headers: Headers) -> None:
     if not _JSON_UTF8.fullmatch(headers.get("content-type", "")):
         detail = "Send JSON in UTF-8, with Content-Type: application/json."
         raise Problem(415, detail, headers={"Accept": "application/json"})
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        detail = "Send the body uncompressed, without Content-Encoding."
-        raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
+    refuse_encoding(headers, "Send it uncompressed.")
 
 
 def _read(body: bytes, model: Model, max_documents: int) -> tuple[list[Record], ClassifyRequest]:

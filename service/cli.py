@@ -5,22 +5,25 @@ While no key is defined, an address that others can reach is refused.
 
 import asyncio
 import ipaddress
-import logging
 import socket
-import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import click
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from classifier import NOTICE, load
+from service import log
 from service.access import check_quarantine
 from service.database import open_database
 from service.datafolder import DataFolder
 from service.keys import list_keys
-from service.settings import ENV_PREFIX, Settings
+from service.settings import CONFIG, ENV_PREFIX, Settings
 
 GRACE_SECONDS = 30
 """How long a stopping service goes on with the requests it has."""
@@ -38,7 +41,8 @@ def serve(host: str, port: int) -> None:
     address = "127.0.0.1" if host.lower() == "localhost" else host
     settings = read_settings()
     DataFolder(settings.data_dir).close()  # said here in a line, were it taken; at the start of the server in thirty
-    is_open = not list_keys(open_database(settings))
+    with database(settings) as engine:
+        is_open = not list_keys(engine)
     check_quarantine(settings, is_open)
     if is_open and not _is_loopback(address):
         raise click.UsageError(
@@ -49,8 +53,7 @@ def serve(host: str, port: int) -> None:
 
     model = load(settings.model)
     listener = _listen(address, port)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    log.set_up()
     app = create_app(settings, model)
     config = uvicorn.Config(
         app,
@@ -58,6 +61,7 @@ def serve(host: str, port: int) -> None:
         log_level="warning",
         ws="none",
         lifespan="on",
+        proxy_headers=False,  # else whoever sends X-Forwarded-For chooses what address he is taken to have
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     shown = f"[{address}]" if ":" in address else address
@@ -90,13 +94,38 @@ class _Server(uvicorn.Server):
 def read_settings() -> Settings:
     """Return the settings.
 
-    Raises click.UsageError where one of them is wrong.
+    Raises click.UsageError where one of them is wrong; it never tells a value, which may be a password.
     """
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [f"{ENV_PREFIX}{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}." for e in error.errors()]
-        raise click.UsageError(" ".join(wrong)) from None
+        raise click.UsageError(" ".join(map(_wrong, error.errors(include_input=False)))) from None
+
+
+def _wrong(error: ErrorDetails) -> str:
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"{name} in the file that {CONFIG} names is no setting: docs/service.md lists them."
+    return f"{ENV_PREFIX}{name.upper()}: {error['msg']}."
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Engine]:
+    """Open the service's database for a command, and close it.
+
+    Raises click.ClickException where it does not answer, without the URL, which holds a password.
+    """
+    try:
+        engine = open_database(settings)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+    except SQLAlchemyError as error:
+        raise click.ClickException(
+            f"The database does not answer as it should ({type(error).__name__}). Check DUALUSE_DATABASE_URL, and "
+            "that it runs."
+        ) from None
 
 
 def _is_loopback(address: str) -> bool:

@@ -1,24 +1,47 @@
-"""The service's two tables, in SQLite or PostgreSQL, and how they come into being.
+"""The service's tables, in SQLite or PostgreSQL, and how they come into being.
 
 Times are seconds since 1970 (UTC), which both databases hold alike. No text of a document is ever in here: uploads
 and results are files in the data folder.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Double, Engine, String, UniqueConstraint, create_engine, event, make_url
+from sqlalchemy import (
+    Connection,
+    Double,
+    Engine,
+    String,
+    UniqueConstraint,
+    create_engine,
+    event,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from classifier.errors import DualuseError
+from classifier.writers import replacing
 from service.settings import Settings
 
 _BUSY_SECONDS = 30
+_ID_FILE = "database-id"
 
 
 class Base(DeclarativeBase):
     """The tables; `service/migrations` makes just these."""
+
+
+class DatabaseRow(Base):
+    """One row, which tells this database from every other."""
+
+    __tablename__ = "database_id"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 class KeyRow(Base):
@@ -58,13 +81,16 @@ class JobRow(Base):
     model: Mapped[str | None] = mapped_column(String(100))
     created: Mapped[float] = mapped_column(Double)
     started: Mapped[float | None] = mapped_column(Double)
+    tries: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # since the job last got further
+    kept: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # rows done when a try last began
     finished: Mapped[float | None] = mapped_column(Double)
 
 
 def open_database(settings: Settings) -> Engine:
     """Return an engine for the database of `settings`, its tables made or brought up to date.
 
-    Raises DualuseError where the URL is of another kind, or its driver is missing.
+    Raises DualuseError where the URL is of another kind, its driver is missing, or the data folder belongs to another
+    database.
     """
     if settings.database_url is None:
         make_folder(settings.data_dir)
@@ -72,12 +98,50 @@ def open_database(settings: Settings) -> Engine:
         _set_up_sqlite(engine)
     else:
         engine = _open_postgresql(settings.database_url.get_secret_value())
-    _migrate(engine)
+    try:
+        _migrate(engine)
+        _check_folder(engine, settings.data_dir)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """Open a session that changes something; what is changed counts once the block has ended without an error."""
+    with Session(engine.execution_options(**{_WRITES: True})) as session, session.begin():
+        yield session
+
+
+def keep_id(engine: Engine, folder: Path) -> None:
+    """Note in a data folder which database its jobs are in.
+
+    Raises DualuseError where that cannot be written.
+    """
+    path = folder / _ID_FILE
+    if not path.exists():
+        with replacing(path) as file:
+            file.write(f"{_database_id(engine)}\n".encode())
+
+
+def _check_folder(engine: Engine, folder: Path) -> None:
+    path = folder / _ID_FILE
+    if path.exists() and path.read_text("utf-8").strip() != _database_id(engine):
+        raise DualuseError(
+            f"{folder} holds the files of jobs that are in another database than this one: here are neither these jobs "
+            "nor the keys. Set DUALUSE_DATABASE_URL as it was, or DUALUSE_DATA_DIR to another folder; if the database "
+            f"was changed for good, remove {path}."
+        )
+
+
+def _database_id(engine: Engine) -> str:
+    with Session(engine) as session:
+        return session.scalars(select(DatabaseRow.id)).one()
+
+
 def make_folder(path: Path) -> None:
-    """Make a folder that only its owner may look into.
+    """Make a folder that only its owner may look into; one that is there keeps its rights.
 
     Raises DualuseError where that cannot be.
     """
@@ -118,22 +182,32 @@ def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # At once for writing: a transaction that first reads and then writes would fail where another wrote meanwhile.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # Who only reads must not wait for who writes.
+        is_writing = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
 
 def _migrate(engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with engine.begin() as connection:
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
         if engine.dialect.name == "postgresql":  # two at a time would both make the tables
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise DualuseError(
+                "The database was brought up to date by a newer version of dualuse. Install that version again, or put "
+                "back the copy of the database that was taken before."
+            ) from error
 
 
+_WRITES = "dualuse_writes"
 _MIGRATING = 0x6475616C01  # any number that is nobody else's
 _SERVING = _MIGRATING + 1
 

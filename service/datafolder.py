@@ -15,6 +15,7 @@ from classifier.errors import DualuseError
 from service.database import make_folder
 
 _UPLOAD = "upload"
+_RESULT = "result"
 
 
 class DataFolder:
@@ -59,7 +60,7 @@ class DataFolder:
 
     def result(self, id: str, output: str) -> Path:
         """Return where the result of a job lies, once it is done."""
-        return self._job(id) / f"result.{output}"
+        return self._job(id) / f"{_RESULT}.{output}"
 
     def rejects(self, id: str) -> Path:
         """Return where the refused rows of a job lie, if some were refused."""
@@ -74,12 +75,20 @@ class DataFolder:
         """Remove all files of a job."""
         shutil.rmtree(self._job(id), ignore_errors=True)
 
-    def remove_others(self, ids: Collection[str]) -> None:
-        """Remove the files of all jobs but these: uploads that were broken off by a kill."""
+    def remove_others(self, ids: Collection[str], kept_since: float) -> None:
+        """Remove the files of all jobs but these: uploads that were broken off by a kill.
+
+        A result is only removed once it is as old as one may get (seconds since 1970): a copy of the database that was
+        put back does not know of the latest.
+        """
         for folder in (self.path / "jobs").iterdir():
-            if folder.name not in ids:
-                with suppress(OSError):
+            with suppress(OSError):
+                if folder.name not in ids and not _has_result(folder, kept_since):
                     shutil.rmtree(folder)
 
     def _job(self, id: str) -> Path:
         return self.path / "jobs" / id
+
+
+def _has_result(folder: Path, since: float) -> bool:
+    return any(path.is_file() and path.stat().st_mtime >= since for path in folder.glob(f"{_RESULT}.*"))

@@ -3,7 +3,9 @@
 Who may do what: `service.access` by role; here, that a submitter finds only jobs of its own.
 """
 
+import errno
 import hashlib
+import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +23,9 @@ from classifier import NOTICE
 from classifier.records import BY_ALIAS, Columns, Record
 from service.deps import LoadedModel
 from service.jobs import UNFINISHED, Job, Order, State
+from service.judging import check_profile
 from service.keys import Caller, Role
+from service.log import write
 from service.problems import Problem, not_there
 from service.schemas import as_lines, problems
 from service.uploads import FILE_FIELD, MEDIA_TYPES, check_unpacked, receive, write_file
@@ -117,7 +121,7 @@ _UPLOAD_BODY = {
     status_code=202,
     summary="Hand in a file",
     openapi_extra={"requestBody": _UPLOAD_BODY},
-    responses={**ACCEPTED, **problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)},
+    responses={**ACCEPTED, **problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503)},
 )
 async def add(
     request: Request,
@@ -139,9 +143,7 @@ async def add(
     Either the file is the body, its Content-Type or `format` telling what it is, or it is the one file of a
     multipart/form-data body, its name telling. The result is what `dualuse classify` gives.
     """
-    if profile not in model.thresholds:
-        known = ", ".join(sorted(model.thresholds))
-        raise Problem(422, f"profile is not one of {model.id}. Known are: {known}.")
+    check_profile(model, profile, in_query=True)
     async with _new_job(request) as (id, folder):
         upload, path = await receive(request, format, folder)
         limit = request.app.state.settings.max_unpacked_bytes
@@ -260,7 +262,7 @@ async def delete(request: Request, job: FoundJob) -> Response:
 async def _new_job(request: Request) -> AsyncIterator[tuple[str, Path]]:
     """Give a new job's id and folder, which is removed where no job comes of it.
 
-    Raises Problem 429, before anything of the body is read, where too many wait.
+    Raises Problem 429, before anything of the body is read, where too many wait, 503 where the disk is full.
     """
     state = request.app.state
     waiting = await to_thread.run_sync(state.jobs.ids, UNFINISHED)
@@ -269,8 +271,13 @@ async def _new_job(request: Request) -> AsyncIterator[tuple[str, Path]]:
         folder = state.folder.make_job(id)
         try:
             yield id, folder
-        except BaseException:
+        except BaseException as error:
             state.folder.remove(id)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                write(logging.ERROR, "no room for an upload", request_id=request.state.request_id)
+                raise Problem(
+                    503, "There is no room for the file at present.", headers={"Retry-After": "300"}
+                ) from None
             raise
 
 

@@ -1,7 +1,8 @@
 """Jobs as the database knows them. Each change of state is one statement that says from which states it may come.
 
 queued -> running -> done | failed, and queued | running -> cancelled. A job that was running when the process ended is
-queued again at the next start; the batch engine takes up what is done of it.
+queued again at the next start; the batch engine takes up what is done of it. After MAX_TRIES tries in which it got no
+further it is failed: it may be what ends the process.
 """
 
 import time
@@ -15,7 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from classifier.records import Columns
-from service.database import JobRow
+from service.database import JobRow, writing
+
+MAX_TRIES = 5
 
 
 class State(StrEnum):
@@ -89,7 +92,7 @@ class Jobs:
             created=time.time(),
         )
         try:
-            with Session(self._engine) as session, session.begin():
+            with writing(self._engine) as session:
                 session.add(row)
                 session.flush()
                 return _as_job(row)
@@ -124,28 +127,55 @@ class Jobs:
             found = session.execute(select(JobRow.state, func.count()).group_by(JobRow.state))
             return Counter({str(row[0]): int(row[1]) for row in found})
 
-    def requeue(self) -> None:
-        """Queue again what was running when the process ended."""
-        self._update(JobRow.state == State.RUNNING, state=State.QUEUED.value)
+    def requeue(self, failure: str) -> list[str]:
+        """Queue again what was running, and fail with `failure` what was tried too often; return the ids of those."""
+        with writing(self._engine) as session:
+            rows = list(session.scalars(select(JobRow).where(JobRow.state == State.RUNNING)))
+            spent = [row for row in rows if row.tries >= MAX_TRIES]
+            for row in rows:
+                row.state = State.QUEUED.value
+            for row in spent:
+                row.state, row.finished, row.failure = State.FAILED.value, time.time(), failure
+            return [row.id for row in spent]
 
     def take(self) -> Job | None:
-        """Return the job that waits the longest, now running, or None where none waits."""
-        with Session(self._engine) as session, session.begin():
+        """Return the job that waits the longest, now running, or None where none waits.
+
+        One that was tried in vain lets those pass that were tried less.
+        """
+        with writing(self._engine) as session:
             waiting = select(JobRow).where(JobRow.state == State.QUEUED)
-            row = session.scalar(waiting.order_by(JobRow.created, JobRow.id).limit(1))
+            row = session.scalar(waiting.order_by(JobRow.tries, JobRow.created, JobRow.id).limit(1))
             if row is None:
                 return None
             row.state = State.RUNNING.value
             row.started = row.started or time.time()
+            row.tries += 1
             return _as_job(row)
+
+    def get_on(self, id: str, kept: int) -> None:
+        """Count the tries of a running job anew where this one began with other rows done, `kept`, than the last."""
+        self._update((JobRow.id == id) & (JobRow.kept != kept), kept=kept, tries=1)
+
+    def put_back(self, id: str, *, in_vain: bool) -> bool:
+        """Queue a running job again; return False where it may not be tried any more, or was cancelled meanwhile.
+
+        A try `in_vain` counts against it.
+        """
+        chosen = (JobRow.id == id) & (JobRow.state == State.RUNNING)
+        if in_vain:
+            return self._update(chosen & (JobRow.tries < MAX_TRIES), state=State.QUEUED.value)
+        return self._update(chosen, state=State.QUEUED.value, tries=JobRow.tries - 1)
+
+    # What follows may be done twice: whether it was is not known where the connection broke off.
 
     def finish(self, id: str, *, rows: int, refused: int, model: str) -> bool:
         """Note that a running job is done; return False where it was cancelled meanwhile."""
-        return self._end(id, State.DONE, State.RUNNING, rows=rows, refused=refused, model=model)
+        return self._end(id, State.DONE, State.RUNNING, State.DONE, rows=rows, refused=refused, model=model)
 
     def fail(self, id: str, failure: str) -> bool:
         """Note that a running job cannot be done; return False where it was cancelled meanwhile."""
-        return self._end(id, State.FAILED, State.RUNNING, failure=failure)
+        return self._end(id, State.FAILED, State.RUNNING, State.FAILED, failure=failure)
 
     def cancel(self, id: str) -> bool:
         """Note that a job shall not be done; return False where it was finished before."""
@@ -153,7 +183,7 @@ class Jobs:
 
     def remove(self, id: str) -> bool:
         """Forget a finished job; return False where it is none."""
-        with Session(self._engine) as session, session.begin():
+        with writing(self._engine) as session:
             chosen = (JobRow.id == id) & JobRow.state.in_(FINISHED)
             return bool(session.execute(delete(JobRow).where(chosen)).rowcount)  # type: ignore[attr-defined]
 
@@ -167,7 +197,7 @@ class Jobs:
         return self._update(chosen, state=state.value, finished=time.time(), **facts)
 
     def _update(self, chosen: object, **facts: object) -> bool:
-        with Session(self._engine) as session, session.begin():
+        with writing(self._engine) as session:
             done = session.execute(update(JobRow).where(chosen).values(**facts))  # type: ignore[arg-type]
             return bool(done.rowcount)  # type: ignore[attr-defined]
 

@@ -7,15 +7,17 @@ from starlette.requests import Request
 from classifier.model import Model
 from classifier.records import Record
 from classifier.results import Result
-from service.problems import FieldError, invalid
+from service.problems import FieldError, invalid, wrong_query
 from service.records import Recorder
 
 
-def check_profile(model: Model, profile: str) -> None:
+def check_profile(model: Model, profile: str, *, in_query: bool = False) -> None:
     """Raise Problem 422 where the model has no such set of thresholds."""
     if profile not in model.thresholds:
-        known = ", ".join(sorted(model.thresholds))
-        raise invalid([FieldError("/profile", f"Is not a profile of {model.id}. Known are: {known}.")])
+        wrong = f"s not a profile of {model.id}. Known are: {', '.join(sorted(model.thresholds))}."
+        if in_query:
+            raise wrong_query([FieldError("", f"query profile: i{wrong}")])
+        raise invalid([FieldError("/profile", f"I{wrong}")])
 
 
 def judge(request: Request, model: Model, records: Sequence[Record], profile: str) -> list[Result]:

@@ -14,18 +14,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from classifier.errors import DualuseError
-from service.database import KeyRow
+from service import log
+from service.database import KeyRow, writing
 
 REFRESH_SECONDS = 2.0
 """After how long an added or revoked key counts in a service that runs."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-
-log = logging.getLogger("dualuse.service")
 
 
 class Role(StrEnum):
@@ -54,7 +53,7 @@ class Key:
 
     id: str
     name: str
-    role: Role
+    role: str  # whatever the database says; only a Role counts
     created: float
     revoked: float | None
 
@@ -69,7 +68,7 @@ def add_key(engine: Engine, name: str, role: Role) -> str:
     key = f"du_{secrets.token_urlsafe(32)}"
     row = KeyRow(id=secrets.token_hex(4), name=name, role=role.value, sha256=_sha256(key), created=time.time())
     try:
-        with Session(engine) as session, session.begin():
+        with writing(engine) as session:
             session.add(row)
     except IntegrityError:
         raise DualuseError(f"There is, or was, a key named {name}. Choose another name, such as {name}-2.") from None
@@ -80,7 +79,7 @@ def list_keys(engine: Engine) -> list[Key]:
     """Return all keys, the revoked ones too, in the order they were added."""
     with Session(engine) as session:
         rows = session.scalars(select(KeyRow).order_by(KeyRow.created))
-        return [Key(row.id, row.name, Role(row.role), row.created, row.revoked) for row in rows]
+        return [Key(row.id, row.name, row.role, row.created, row.revoked) for row in rows]
 
 
 def revoke_key(engine: Engine, name: str) -> None:
@@ -88,7 +87,7 @@ def revoke_key(engine: Engine, name: str) -> None:
 
     Raises DualuseError where there is none in force.
     """
-    with Session(engine) as session, session.begin():
+    with writing(engine) as session:
         named = (KeyRow.name == name) | (KeyRow.id == name)
         row = session.scalar(select(KeyRow).where(named, KeyRow.revoked.is_(None)))
         if row is None:
@@ -103,6 +102,7 @@ class KeyRing:
         """Read the keys."""
         self._engine = engine
         self._known: list[tuple[bytes, Caller]] = []
+        self._odd: set[str] = set()  # ids of the keys that were told of in the log
         self.is_open = True
         self._read()
 
@@ -110,8 +110,8 @@ class KeyRing:
         """Read the keys again; while the database does not answer, those known go on to count."""
         try:
             self._read()
-        except SQLAlchemyError as error:
-            log.warning('{"event":"keys not refreshed","error":"%s"}', type(error).__name__)
+        except Exception as error:  # an end here would be an end of all refreshing: no key could be revoked any more
+            log.write(logging.WARNING, "keys not refreshed", **log.describe(error))
 
     def find(self, given: str) -> Caller | None:
         """Return the caller whose key this is; takes as long whichever key it is, or none."""
@@ -126,7 +126,16 @@ class KeyRing:
         with Session(self._engine) as session:
             rows = list(session.scalars(select(KeyRow)))
         self.is_open = not rows
-        self._known = [(row.sha256.encode(), Caller(row.id, Role(row.role))) for row in rows if row.revoked is None]
+        known = []
+        for row in rows:
+            if row.revoked is not None:
+                continue
+            if row.role in list(Role):
+                known.append((row.sha256.encode(), Caller(row.id, Role(row.role))))
+            elif row.id not in self._odd:  # of another version, or changed by hand: it counts as none
+                self._odd.add(row.id)
+                log.write(logging.ERROR, "key with an unknown role", key_id=row.id)
+        self._known = known
 
 
 def _sha256(key: str) -> str:

@@ -3,27 +3,12 @@
 from datetime import UTC, datetime
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
-from service.cli import read_settings
-from service.database import open_database
+from service.cli import database, read_settings
 from service.keys import REFRESH_SECONDS, Role, add_key, list_keys, revoke_key
 
 
-class _Keys(click.Group):
-    """Tells what the database objects to without a traceback, which would show the URL."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except SQLAlchemyError as error:
-            raise click.ClickException(
-                f"The database does not answer as it should ({type(error).__name__}). Check DUALUSE_DATABASE_URL, and "
-                "that it runs."
-            ) from None
-
-
-@click.group(cls=_Keys)
+@click.group()
 def keys() -> None:
     """Add, list and revoke the keys that callers of the service show as X-API-Key."""
 
@@ -36,14 +21,17 @@ def add(name: str, role: str) -> None:
 
     A key with the role submit may hand in texts, one with read may read results, one with admin may do all.
     """
-    click.echo(add_key(open_database(read_settings()), name, Role(role)))
+    with database(read_settings()) as engine:
+        click.echo(add_key(engine, name, Role(role)))
     click.echo(f"{name} may {role}. Keep the key now: it is not shown again.", err=True)
 
 
 @keys.command("list")
 def list_() -> None:
     """Show the keys' ids, names, roles and dates."""
-    for key in list_keys(open_database(read_settings())):
+    with database(read_settings()) as engine:
+        listed = list_keys(engine)
+    for key in listed:
         revoked = f"revoked {_day(key.revoked)}" if key.revoked else "in force"
         click.echo(f"{key.id}  {key.role:6}  {_day(key.created)}  {revoked:18}  {key.name}")
 
@@ -52,7 +40,8 @@ def list_() -> None:
 @click.argument("name")
 def revoke(name: str) -> None:
     """Put the key of this NAME or id out of force."""
-    revoke_key(open_database(read_settings()), name)
+    with database(read_settings()) as engine:
+        revoke_key(engine, name)
     click.echo(f"{name} is revoked; a running service knows within {REFRESH_SECONDS:g} seconds.", err=True)
 
 

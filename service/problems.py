@@ -77,6 +77,11 @@ def invalid(errors: Sequence[FieldError]) -> Problem:
     return Problem(422, f"{count} in the request body{shown}. Nothing was classified.", errors=errors)
 
 
+def wrong_query(errors: Sequence[FieldError]) -> Problem:
+    """Return the problem of a query or header that is not as described."""
+    return Problem(422, "The request is not as /openapi.json says. Nothing was done.", errors=errors)
+
+
 def not_there() -> Problem:
     """Return the problem of an address at which there is nothing, or nothing that this caller may know of."""
     return Problem(404, "There is nothing at this address; /openapi.json lists what there is.")
@@ -89,8 +94,7 @@ async def from_validation(request: Request, error: Exception) -> Response:
     if any(one["loc"][0] == "path" for one in found):
         return not_there().response(request.state.request_id)
     errors = [FieldError("", f"{one['loc'][0]} {one['loc'][1]}: {_explain(one)}") for one in found]
-    problem = Problem(422, "The request is not as /openapi.json says. Nothing was done.", errors=errors)
-    return problem.response(request.state.request_id)
+    return wrong_query(errors).response(request.state.request_id)
 
 
 def _explain(error: Mapping[str, Any]) -> str:

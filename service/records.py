@@ -19,15 +19,14 @@ from classifier.model import Model
 from classifier.records import Record
 from classifier.results import NOTICE, TAGS, Result
 from classifier.runrecord import record_path
-from service.chain import Chain, Fault, Link, now, walk
+from service import log
+from service.chain import Chain, ChainError, Fault, Link, now, walk
 from service.problems import Problem
 
 FILE_NAME = "determinations.jsonl"
 """Where the records lie in the data folder."""
 
 CLASSIFIED, JOB = "classified", "job"
-
-log = logging.getLogger("dualuse.service")
 
 
 class Recorder:
@@ -65,8 +64,10 @@ class Recorder:
         ]
         try:
             self._chain.append(contents)
-        except OSError as error:
-            detail = f"The determination could not be recorded ({error.strerror}), so nothing is answered."
+        except (OSError, ChainError) as error:
+            log.write(logging.ERROR, "not recorded", request_id=request_id, detail=str(error))
+            why = error.strerror if isinstance(error, OSError) else "the file of records was changed"
+            detail = f"The determination could not be recorded ({why}), so nothing is answered."
             raise Problem(503, detail, headers={"Retry-After": "30"}) from None
         finally:
             self._tell_mended()
@@ -74,7 +75,8 @@ class Recorder:
     def record_job(self, job_id: str, key_id: str, target: Path, model: Model, profile: str) -> None:
         """Write one entry for a finished job: digests of what was uploaded and of the result, which has the scores.
 
-        Raises OSError where it cannot be written, or the record of the run cannot be read.
+        Raises OSError where it cannot be written, or the record of the run cannot be read, ChainError where the file
+        was changed.
         """
         run = orjson.loads(record_path(target).read_bytes())
         files = {
@@ -94,8 +96,7 @@ class Recorder:
     def _tell_mended(self) -> None:
         for fault in self._chain.mended[self._told :]:
             self._told += 1
-            line = {"time": now(), "event": "records mended", "detail": fault.text}
-            log.warning("%s", orjson.dumps(line).decode())
+            log.write(logging.WARNING, "records mended", detail=fault.text)
 
 
 def input_digest(title: str, abstract: str) -> str:

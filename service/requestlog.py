@@ -7,20 +7,15 @@ the query out, and of an exception tells the type and the place but not the mess
 import logging
 import re
 import time
-import traceback
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
 
-import orjson
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.log import describe, write
 from service.problems import Problem
-
-log = logging.getLogger("dualuse.service")
 
 _CLIENT_GONE = 499  # as nginx logs it; never sent
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -62,7 +57,7 @@ class RequestLog:
             status = _CLIENT_GONE
         except Exception as error:
             # Not raised again: the server would log its message, which may quote the text it failed on.
-            _write(logging.ERROR, "failure", request_id=request_id, **describe(error))
+            write(logging.ERROR, "failure", request_id=request_id, **describe(error))
             if status is None:
                 failure = Problem(500, "The service failed; its log tells where, under this request's id.")
                 await failure.response(request_id)(scope, receive, send_with_id)
@@ -70,7 +65,7 @@ class RequestLog:
             seconds, documents = time.perf_counter() - started, state.get("documents")
             route = getattr(scope.get("route"), "path", None)
             self._count(scope["method"], route, status, seconds, documents or 0)
-            _write(
+            write(
                 logging.INFO,
                 "request",
                 request_id=request_id,
@@ -84,17 +79,3 @@ class RequestLog:
 
 def _request_id(given: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def describe(error: Exception) -> dict[str, Any]:
-    """Tell type and place of an exception, without its message, which may quote a text."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return {
-        "error": type(error).__name__,
-        "where": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    }
-
-
-def _write(level: int, event: str, **facts: Any) -> None:
-    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-    log.log(level, "%s", orjson.dumps(line).decode())

@@ -4,6 +4,7 @@ The environment wins over the file. The defaults are the published limits. An em
 """
 
 import os
+import tomllib
 from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
@@ -23,11 +24,14 @@ def _data_dir() -> Path:
 class Settings(BaseSettings):
     """The service's settings; arguments win over the environment, that over the file.
 
-    Raises DualuseError where the file that DUALUSE_CONFIG names is not there, pydantic's ValidationError where a value
-    is none, or where the file holds a name that is not one of these.
+    Raises DualuseError where the file that DUALUSE_CONFIG names cannot be read, pydantic's ValidationError where a
+    value is none, or where the file holds a name that is not one of these.
     """
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True)
+    # No error repeats a value: it may be a password, also under a mistyped name.
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
     model: Path | None = Field(default=None, description="Model folder; None is the shipped model.")
     data_dir: Path = Field(default_factory=_data_dir, description="Where jobs, results and the database are kept.")
@@ -75,4 +79,11 @@ class Settings(BaseSettings):
             return init_settings, env_settings
         if not Path(named).is_file():
             raise DualuseError(f"{CONFIG}={named}: there is no such file. Name a TOML file, or unset it.")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, named)
+        try:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, named)
+        except tomllib.TOMLDecodeError as error:
+            raise DualuseError(f"{CONFIG}={named} is not TOML: {error}. Mend it, or unset {CONFIG}.") from None
+        except UnicodeDecodeError as error:
+            raise DualuseError(f"{CONFIG}={named} is not UTF-8, at byte {error.start}. Save it again.") from None
+        except OSError as error:
+            raise DualuseError(f"{CONFIG}={named} cannot be read: {error.strerror}. Check its rights.") from None

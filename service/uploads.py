@@ -17,6 +17,7 @@ from anyio import to_thread
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from classifier.compression import BY_CONTENT, FORMATS, decompressed, format_of
@@ -63,7 +64,7 @@ async def receive(request: Request, format: str | None, folder: Path) -> tuple[U
     """
     media_type, options = parse_options_header(request.headers.get("content-type", ""))
     kind = media_type.decode("latin-1").lower()
-    _refuse_encoding(request)
+    refuse_encoding(request.headers, "Send the file as it is; a .gz or .zst file is unpacked here.")
     path = folder / "receiving"
     if kind == _MULTIPART:
         parts = _Parts(options.get(b"boundary"), format)
@@ -73,6 +74,13 @@ async def receive(request: Request, format: str | None, folder: Path) -> tuple[U
     if known is None:
         raise Problem(415, f"The format cannot be told from the Content-Type. Add ?format= with one of: {_formats()}.")
     return Upload(None if known == BY_CONTENT else known, await _write(path, request.stream())), path
+
+
+def refuse_encoding(headers: Headers, mend: str) -> None:
+    """Raise Problem 415 where a body is compressed on its way: it would unpack to nobody knows how much."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        detail = f"A body with Content-Encoding is not read. {mend}"
+        raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
 
 
 def write_file(path: Path, content: bytes) -> str:
@@ -135,12 +143,6 @@ def _format_of_name(format: str | None, name: str) -> str | None:
         detail = f"The format cannot be told from the file's name. Add ?format= with one of: {_formats()}."
         raise Problem(415, detail)
     return None if known == BY_CONTENT else known
-
-
-def _refuse_encoding(request: Request) -> None:
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        detail = "Send the file as it is, without Content-Encoding; a .gz or .zst file is unpacked here."
-        raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
 
 
 def _formats() -> str:

@@ -157,6 +157,22 @@ def test_keys_known_go_on_to_count_while_the_database_fails(
     engine.dispose()
 
 
+def test_a_key_with_an_unknown_role_is_none_and_keeps_no_other_from_being_revoked(
+    settings: Settings, shown: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = open_database(settings)
+    ring = KeyRing(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE keys SET role = 'owner' WHERE name = 'the-admin'"))
+        connection.execute(text("UPDATE keys SET revoked = 1 WHERE name = 'the-read'"))
+    for _ in range(2):
+        ring.refresh()
+    assert [role for role, header in shown.items() if ring.find(header["X-API-Key"])] == ["submit"]
+    assert caplog.text.count("key with an unknown role") == 1
+    assert "owner" in CliRunner().invoke(main, ["keys", "list"]).stdout
+    engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("client_address", "host", "status"),
     [
@@ -167,6 +183,7 @@ def test_keys_known_go_on_to_count_while_the_database_fails(
         ("127.0.0.1", "evil.example", 403),
         ("127.0.0.1", "localhost.evil.example:8000", 403),
         ("127.0.0.1", "", 403),
+        ("x", "localhost", 403),
     ],
 )
 def test_while_there_is_no_key_only_this_machine_under_its_own_names_is_answered(

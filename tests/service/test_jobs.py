@@ -74,9 +74,8 @@ def test_profile_and_columns_kept_are_the_callers_choice(jobs: TestClient, model
     (tmp_path / "in.jsonl").write_bytes(JSONL)
     wanted = by_command(model, tmp_path / "in.jsonl", tmp_path / "out.jsonl", profile="wide", keep="none")
     assert jobs.get(status["result"]).content == wanted
-    assert (
-        "wide" in check_problem(jobs.post("/v1/jobs?profile=Zebrawing", content=JSONL, headers=NDJSON), 422)["detail"]
-    )
+    refused = check_problem(jobs.post("/v1/jobs?profile=Zebrawing", content=JSONL, headers=NDJSON), 422)
+    assert "query profile: is not a profile of tiny-1.0.0. Known are: balanced, wide" in refused["errors"][0]["message"]
 
 
 def test_columns_are_named_by_the_query(jobs: TestClient) -> None:
@@ -110,7 +109,7 @@ def test_a_form_upload_is_read_by_its_name_which_leads_nowhere(jobs: TestClient,
     assert status["failure"] is None
     assert json.loads(jobs.get(status["result"]).content.splitlines()[0])["id"] == id
     names = {path.name for path in data_dir.rglob("*") if path.is_file()}
-    assert names <= {"lock", "result.jsonl", "result.jsonl.run.json", "rejects.jsonl"} | {
+    assert names <= {"lock", "database-id", "result.jsonl", "result.jsonl.run.json", "rejects.jsonl"} | {
         f"dualuse.sqlite{end}" for end in ("", "-wal", "-shm")
     }, "the upload is deleted when done"
 

@@ -28,7 +28,8 @@ def test_its_examples_work_when_posted(client: TestClient, document: dict[str, A
 
 
 def test_it_gives_the_notice_and_the_limits(document: dict[str, Any]) -> None:
-    for part in (NOTICE, "10,000,000 bytes", "1,000 documents", "1,000,000 characters"):
+    told = "which with keep=all (the default) holds all columns of the upload, titles and abstracts among them"
+    for part in (NOTICE, "10,000,000 bytes", "1,000 documents", "1,000,000 characters", told):
         assert part in document["info"]["description"]
 
 
@@ -53,6 +54,7 @@ def test_every_error_is_declared_as_a_problem(document: dict[str, Any]) -> None:
     declared = document["paths"]["/v1/classify"]["post"]["responses"]
     assert declared["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/ClassifyResponse")
     assert declared.keys() == {"200", "202"} | {str(status) for status in TITLES if status not in (404, 405, 409)}
+    assert "409" not in document["paths"]["/v1/jobs"]["post"]["responses"], "nothing there answers so"
 
 
 def test_the_document_in_the_repository_is_that_of_the_service() -> None:

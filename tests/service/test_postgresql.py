@@ -83,7 +83,7 @@ def test_what_was_under_way_goes_on_at_the_next_start(settings: Settings, data_d
     with TestClient(create_app(settings, model)) as client:
         locations = [client.post("/v1/jobs", content=JSONL, headers=NDJSON).headers["location"] for _ in range(2)]
         wait_until(lambda: client.get(locations[0]).json()["state"] == "running")
-        client.app.state.worker._stopping = True  # type: ignore[attr-defined]
+        client.app.state.worker._stop.set()  # type: ignore[attr-defined]
         model.gate.set()
     with TestClient(create_app(settings)) as client:
         assert [finish(client, location)["state"] for location in locations] == ["done", "done"]
@@ -97,3 +97,21 @@ def test_a_second_service_on_the_same_database_is_turned_away(settings: Settings
         TestClient(create_app(other)),
     ):
         pass
+
+
+def test_without_the_url_of_its_database_it_does_not_start(settings: Settings) -> None:
+    with TestClient(create_app(settings)) as client:
+        status = finish(client, client.post("/v1/jobs", content=JSONL, headers=NDJSON).headers["location"])
+    forgotten: Any = settings.model_copy(update={"database_url": None})
+    with pytest.raises(DualuseError, match="another database"), TestClient(create_app(forgotten)):
+        pass
+    with TestClient(create_app(settings)) as client:
+        assert client.get(status["result"]).status_code == 200
+
+
+def test_a_failure_that_names_a_column_it_cannot_hold_is_told(settings: Settings) -> None:
+    with TestClient(create_app(settings)) as client:
+        answer = client.post("/v1/jobs?format=csv", content=b"col\x00our,size\nred,3\n")
+        status = finish(client, answer.headers["location"])
+    assert status["state"] == "failed"
+    assert "no column known as a title" in status["failure"]

@@ -127,6 +127,18 @@ def test_what_cannot_be_recorded_is_not_answered(
     assert command("verify", "--file", path).exit_code == 0
 
 
+def test_where_the_file_of_records_was_changed_nothing_is_answered_until_it_is_looked_into(
+    recording: TestClient, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    post(recording)
+    path.write_bytes(path.read_bytes().replace(b'"decisions":{', b'"decisions": {'))
+    answer = recording.post("/v1/classify", json={"documents": DOCUMENTS})
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert "was changed" in answer.json()["detail"]
+    assert str(path.parent) not in answer.text
+    assert "not recorded" in caplog.text
+
+
 def test_a_line_torn_by_a_kill_is_mended_at_the_start_and_logged(
     app: FastAPI, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

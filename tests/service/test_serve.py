@@ -9,15 +9,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from classifier import NOTICE, Model
+from classifier.cli import main
+from classifier.errors import DualuseError
 from service.cli import serve
+from service.settings import Settings
+from tests.service.helpers import wait_until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -40,7 +46,49 @@ def test_a_setting_that_cannot_be_names_its_variable(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DUALUSE_MAX_DOCUMENTS", "many")
     run = CliRunner().invoke(serve, [])
     assert run.exit_code == 2
-    assert "DUALUSE_MAX_DOCUMENTS=many" in run.output
+    assert "DUALUSE_MAX_DOCUMENTS: Input should be a valid integer" in run.output
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (
+            b'databse_url = "postgresql://u:hunter2@h/x"',
+            "databse_url in the file that DUALUSE_CONFIG names is no setting",
+        ),
+        (b'quarantine = "hunter2"', "DUALUSE_QUARANTINE"),
+        (b'database_url = "postgresql://u:hunter2@h/x', "is not TOML"),
+        (b'database_url = "hunter2\xff"', "is not UTF-8"),
+    ],
+)
+def test_a_file_of_settings_with_a_mistake_is_told_in_a_line_and_no_value_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, part: str
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(content)
+    monkeypatch.setenv("DUALUSE_CONFIG", str(path))
+    run = CliRunner().invoke(main, ["serve"])
+    assert run.exit_code in (1, 2)
+    assert part in run.output
+    assert "hunter2" not in run.output
+    assert not run.exception or isinstance(run.exception, SystemExit)
+    with pytest.raises((DualuseError, ValidationError)) as raised:  # as `uvicorn service.app:app` would print it
+        Settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_database_that_does_not_answer_is_told_in_a_line_without_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]  # closed again: nothing listens there
+    monkeypatch.setenv("DUALUSE_DATABASE_URL", f"postgresql://u:hunter2@127.0.0.1:{port}/x")
+    for command in (["serve"], ["keys", "list"]):
+        run = CliRunner().invoke(main, command)
+        assert run.exit_code == 1
+        assert "The database does not answer" in run.output
+        assert "hunter2" not in run.output
+        assert isinstance(run.exception, SystemExit)
 
 
 def test_a_taken_port_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
@@ -82,6 +130,58 @@ def test_it_answers_logs_no_query_and_stops_in_good_order(
     assert process.returncode == 0
     requests = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     assert [request["route"] for request in requests] == ["/v1/classify"]
+    assert "Zebrawing" not in logged
+
+
+def test_a_page_of_another_site_is_not_answered_whatever_address_it_claims(
+    served: tuple[subprocess.Popen[str], str],
+) -> None:
+    for headers in (
+        {"Host": "evil.example", "X-Forwarded-For": "x"},  # as once took it for a Unix socket
+        {"Host": "evil.example", "X-Forwarded-For": "testclient"},
+        {"Host": "evil.example", "X-Forwarded-For": "127.0.0.1"},
+        {"Host": "evil.example"},
+        {"X-Forwarded-For": "192.0.2.1"},  # by a proxy here that leaves the Host as it is
+    ):
+        assert httpx2.get(f"{served[1]}/v1/taxonomy", headers=headers).status_code == 403, headers
+    assert httpx2.get(f"{served[1]}/v1/taxonomy").status_code == 200
+
+
+def test_over_a_unix_socket_it_is_this_machine_that_asks(model_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    process = start(model_folder, "-m", "uvicorn", "service.app:app", "--uds", str(path))
+    try:
+        wait_until(path.exists)
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path)), base_url="http://any") as client:
+            wait_until(lambda: _status(client) == 200)
+            assert client.get("/v1/taxonomy", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 403
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _status(client: httpx2.Client) -> int | None:
+    try:
+        return client.get("/v1/taxonomy").status_code
+    except httpx2.TransportError:
+        return None
+
+
+def test_all_of_the_log_is_json_what_libraries_say_too_and_no_byte_of_a_broken_upload(
+    served: tuple[subprocess.Popen[str], str],
+) -> None:
+    process, url = served
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert httpx2.post(f"{url}/v1/jobs", content=b"--y Zebrawing", headers=headers).status_code == 400
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as raw:
+        raw.sendall(b"Zebrawing\r\n\r\n")  # no HTTP: the server warns of it
+        raw.recv(1000)
+    process.send_signal(signal.SIGINT)
+    logged, _ = process.communicate(timeout=20)
+    entries = [json.loads(line) for line in logged.splitlines() if not line.startswith("No key is defined")]
+    assert all(datetime.fromisoformat(entry["time"]).tzinfo for entry in entries)
+    loggers = {entry["logger"].partition(".")[0] for entry in entries if entry["event"] == "library"}
+    assert loggers == {"uvicorn"}
     assert "Zebrawing" not in logged
 
 
