@@ -56,7 +56,7 @@ def tables() -> tuple[Any, ...]:
     return (bits, shift, slots, numbers), classes, (steps, nexts, needs, kinds)
 
 
-_mark = namerules.build(numba.njit)
+_tells, _mark = namerules.build(numba.njit)
 
 
 @numba.njit
@@ -116,12 +116,18 @@ def drop_names(  # type: ignore[no-untyped-def]
     data, words, begins, ends, start, size, numbers, looks, gaps, gone, table, classes, tree
 ):
     """Take the names out of a field's words; return how many words there are now."""
-    i = start
-    while i < size:  # most texts hold no word that a name could be known by
-        if _A <= data[begins[i]] <= _Z and classes[_number(words[i], *table)] & TELLING:
-            break
-        i += 1
-    if i == size:
+    steps, nexts, _, kinds = tree
+    telling = False
+    for i in range(start, size):  # most texts hold no word that a name could be known by
+        if not _A <= data[begins[i]] <= _Z:
+            continue
+        number = _number(words[i], *table)
+        if classes[number] & TELLING:
+            after = _number(words[i + 1], *table) if i + 1 < size else np.int32(0)
+            if _tells(number, after, classes, steps, nexts, kinds):
+                telling = True
+                break
+    if not telling:
         return size
     for i in range(start, size):
         numbers[i] = _number(words[i], *table)

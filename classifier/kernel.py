@@ -102,31 +102,34 @@ class Kernel:
         if len(titles) != len(abstracts):
             raise ValueError(f"{len(titles)} titles and {len(abstracts)} abstracts: there must be as many of each.")
         title, abstract = _Strings(titles), _Strings(abstracts)
-        dot, norm, known, state = self._add_up(title, abstract, _RAW)
-        dirty = np.flatnonzero(state & DIRTY)
+        dot, norm, known, state = self._add_up(title, abstract, _RAW, with_names=True)
         missing = state & (NO_TITLE | NO_ABSTRACT)
         found: dict[int, tuple[str, ...]] = {}
-        if len(dirty):
-            pieces: tuple[list[bytes], list[bytes]] = ([], [])
-            for place in dirty.tolist():
-                texts = title.text(place), abstract.text(place)
-                cleaned = [clean_with_notes(text) for text in texts]
-                for side, (text, _) in zip(pieces, cleaned, strict=True):
-                    side.append(fold(redact(text)))
-                missing[place] = notes.missing(*texts)
-                found[place] = notes.together(told for _, told in cleaned)
-            title, abstract = (_Strings(pa.array(side, pa.binary()).view(pa.string())) for side in pieces)
-            dot[dirty], norm[dirty], known[dirty], _ = self._add_up(title, abstract, _FOLDED)
+        # Names are taken out of ASCII here too; other texts need Python's idea of a capital.
+        places: tuple[list[int], list[int]] = ([], [])
+        pieces: tuple[tuple[list[bytes], list[bytes]], ...] = (([], []), ([], []))
+        for place in np.flatnonzero(state & DIRTY).tolist():
+            texts = title.text(place), abstract.text(place)
+            cleaned = [clean_with_notes(text) for text in texts]
+            is_ascii = all(text.isascii() for text, _ in cleaned)
+            places[is_ascii].append(place)
+            for side, (text, _) in zip(pieces[is_ascii], cleaned, strict=True):
+                side.append(fold(text if is_ascii else redact(text)))
+            missing[place] = notes.missing(*texts)
+            found[place] = notes.together(told for _, told in cleaned)
+        for is_ascii in (False, True):
+            if at := places[is_ascii]:
+                title, abstract = (_Strings(pa.array(side, pa.binary()).view(pa.string())) for side in pieces[is_ascii])
+                dot[at], norm[at], known[at], _ = self._add_up(title, abstract, _FOLDED, with_names=is_ascii)
         return Scored(dot, norm, known, Notes.build(missing, found))
 
     def _add_up(
-        self, title: "_Strings", abstract: "_Strings", classes: UInt8Array
+        self, title: "_Strings", abstract: "_Strings", classes: UInt8Array, *, with_names: bool
     ) -> tuple[Int64Array, Int64Array, Int64Array, UInt8Array]:
         size = len(title.offsets) - 1
         dot, norm = np.zeros((size, self._tags), dtype=np.int64), np.ones(size, dtype=np.int64)
         known, state = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.uint8)
         texts = title.data, title.offsets, abstract.data, abstract.offsets
-        with_names = classes is _RAW  # else they have been taken out
         _sums(*texts, classes, *self._model, self._names, with_names, dot, norm, known, state)
         return dot, norm, known, state
 

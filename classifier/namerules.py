@@ -66,12 +66,14 @@ def slot_of(node: int, word: int, mask: int) -> int:
     return ((node << WORD_BITS | word) * _MULTIPLIER >> _DROPPED) & mask
 
 
-def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    """Return `mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone)`.
+def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return two functions, to each part of which `jit` is applied: numba's, or one that returns it as it is.
 
-    It judges the words from `start` to `size`, one field of a document, tells whether there is a name, and writes into
-    `gone`, which is all 0, and into `gaps`: what belongs to a name is taken out of the gap behind it.
-    `jit` is applied to every function: numba's, or one that returns the function as it is.
+    `tells(word, after, classes, steps, nexts, kinds)` tells whether there may be a name at a word with a capital, with
+    the word `after` behind it or 0: where it says no of each, there is none.
+    `mark(words, looks, gaps, start, size, classes, steps, nexts, needs, kinds, gone)` judges the words from `start` to
+    `size`, one field of a document, tells whether there is a name, and writes into `gone`, which is all 0, and into
+    `gaps`: what belongs to a name is taken out of the gap behind it.
     """
     place = jit(slot_of)
 
@@ -84,6 +86,20 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
         while steps[slot] != wanted and steps[slot] != -1:
             slot = (slot + 1) & mask
         return nexts[slot] if steps[slot] == wanted else NOWHERE
+
+    @jit
+    def tells(word, after, classes, steps, nexts, kinds):  # type: ignore[no-untyped-def]
+        its = classes[word]
+        if its & (GIVEN | SURNAME | HEAD | SUFFIX | TITLE):
+            return True
+        if not its & STARTS:
+            return False
+        node = step(ANYWHERE, word, steps, nexts)
+        if kinds[node] & NAME:
+            return True
+        if after and step(node, after, steps, nexts) != NOWHERE:
+            return True
+        return step(node, FULL_STOP, steps, nexts) != NOWHERE or step(node, BREAK, steps, nexts) != NOWHERE
 
     @jit
     def occurs(gaps, first, last, size, kind, gone):  # type: ignore[no-untyped-def]
@@ -234,7 +250,7 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
 
     @jit
     def widen(words, gaps, start, first, end, size, classes, what, gone):  # type: ignore[no-untyped-def]
-        """Mark what goes with a name: title and article before it, "et al." and possessive behind it; return its end."""
+        """Mark what goes with a name: title, article, "et al." and possessive; return where the text goes on."""
         if left(first - 1, start, size, gone) and classes[words[first - 1]] & TITLE and gaps[first] in (SPACE, DOT):
             first -= 1
             gone[first] |= what
@@ -376,4 +392,4 @@ def build(jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[.
             i = end
         return mark_institutions(words, looks, gaps, start, size, classes, gone) or found
 
-    return mark
+    return tells, mark

@@ -189,12 +189,19 @@ def names_in(text: str) -> list[tuple[int, int]]:
     """
     known = lexicon()
     numbers, classes = known.numbers, known.classes
+    tells = classes, known.steps, known.nexts, known.kinds
     # Every name has a word with a capital that some list holds; most texts have none.
     capitalised = _ASCII_CAPITALISED.findall(text) if text.isascii() else _WORD.findall(text)
     if not any(classes[numbers.get(word.lower(), 0)] & TELLING for word in capitalised if word[0].isupper()):
         return []
     written = _WORD.findall(text)
     words = [numbers.get(word.lower(), 0) for word in written]
+    behind = [*words[1:], 0]
+    if not any(
+        classes[word] & TELLING and written[i][0].isupper() and _tells(word, behind[i], *tells)
+        for i, word in enumerate(words)
+    ):
+        return []
     looks = [_look(word) for word in written]
     spans = [match.span() for match in _WORD.finditer(text)]
     gaps = [SPACE, *(_gap(text[before:after]) for (_, before), (after, _) in pairwise(spans))]
@@ -291,5 +298,5 @@ def _table(tree: dict[tuple[int, int], int]) -> tuple[list[int], list[int]]:
     return steps, nexts
 
 
-_mark = namerules.build(lambda function: function)
-_mark = namerules.build(lambda function: function)
+_tells, _mark = namerules.build(lambda function: function)
+_tells, _mark = namerules.build(lambda function: function)

@@ -100,7 +100,7 @@ def test_ngrams_that_want_the_same_slots_are_all_found() -> None:
 def test_what_the_scan_calls_plain_no_cleaning_step_changes(fast: Model, text: str) -> None:
     assert fast._kernel is not None
     title, abstract = kernel._Strings(strings([text])), kernel._Strings(strings([""]))
-    dirty = fast._kernel._add_up(title, abstract, kernel._RAW)[3][0] & kernel.DIRTY
+    dirty = fast._kernel._add_up(title, abstract, kernel._RAW, with_names=True)[3][0] & kernel.DIRTY
     if not dirty:
         assert cleaning.clean(text) == text
         assert cleaning.clean_with_map(text).text == text
