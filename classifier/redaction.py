@@ -299,4 +299,3 @@ def _table(tree: dict[tuple[int, int], int]) -> tuple[list[int], list[int]]:
 
 
 _tells, _mark = namerules.build(lambda function: function)
-_tells, _mark = namerules.build(lambda function: function)
