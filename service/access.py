@@ -6,6 +6,7 @@ could otherwise reach the service under a name of its own. Once there is a key e
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -111,6 +112,7 @@ def _check_host(headers: Headers, hosts: frozenset[str]) -> None:
         raise Problem(400, "The Host header names a machine that this service does not answer to.")
 
 
+@lru_cache(maxsize=1024)  # the same few callers come again and again
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
