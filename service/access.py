@@ -26,7 +26,7 @@ _SUBMITTERS = frozenset({Role.SUBMIT, Role.ADMIN})
 _FOR_ALL = re.compile(r"/openapi\.json|/v1/taxonomy|/v1/models/current|/v1/jobs/[^/]+(/rejects)?")
 _FOR_ADMIN = "/v1/jobs"
 # Nothing is handed in at the page, so whoever may read may also ask there; it looks to quarantine itself.
-_PAGE = re.compile(r"/|/file|/static/[^/]+")
+_PAGE = re.compile(r"/|/file|/static/[^/]+|/card(/[^/]+)?")
 
 
 class Access:
