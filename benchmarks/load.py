@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,7 +31,6 @@ from service.settings import Settings
 CALLERS = 32
 BATCH = 64
 NORMAL_SECONDS = 5
-WARM_DOCUMENTS = 5_000  # beyond what makes the model load its compiled code
 OVER = 10
 
 EMPTY = """
@@ -48,12 +48,12 @@ uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning", ws="non
 
 # Bodies in turns; what came back is counted by status, which wrk alone does not.
 SCRIPT = """
-local bodies, at, threads = {BODIES}, 0, {{}}
-local headers = {{["Content-Type"] = "application/json"}}
+local bodies, at, threads = {BODIES}, 0, {}
+local headers = {["Content-Type"] = "application/json"}
 local requests
 function setup(thread) table.insert(threads, thread) end
 function init(arguments)
-  counts, requests = {{}}, {{}}
+  counts, requests = {}, {}
   for i, body in ipairs(bodies) do requests[i] = wrk.format("POST", "/v1/classify", headers, body) end
 end
 function request() at = at % #requests + 1; return requests[at] end
@@ -98,7 +98,7 @@ class Server:
 
 
 @click.command()
-@click.option("--seconds", default=5, show_default=True, help="Of each shot.")
+@click.option("--seconds", default=10, show_default=True, help="Of each shot.")
 @click.option("--turns", default=4, show_default=True, help="Shots at each server in turns, for the ratio.")
 @click.option("--memory", default=60, show_default=True, help="Seconds over which memory is watched.")
 @click.option("--model", "models", multiple=True, default=tuple(assets.SHIPPED), help="Which of the shipped models.")
@@ -182,7 +182,7 @@ def _records() -> list[Record]:
 
 def _script(path: Path, groups: Sequence[Sequence[dict[str, str]]]) -> Path:
     bodies = ", ".join(f"[==[{json.dumps({'documents': group})}]==]" for group in groups)
-    path.write_text(SCRIPT.replace("{BODIES}", "{" + bodies + "}").replace("{{", "{").replace("}}", "}"))
+    path.write_text(SCRIPT.replace("BODIES", bodies))
     return path
 
 
@@ -229,8 +229,7 @@ def _seconds_until_normal(service: Server, documents: list[dict[str, str]], calm
 
 
 def _warm_up(service: Server, documents: list[dict[str, str]]) -> None:
-    for _ in range(0, WARM_DOCUMENTS, 500):
-        _post(service, (documents * 500)[:500])
+    _post(service, documents)  # loads the encoder of a model that has one
 
 
 def _post(service: Server, documents: list[dict[str, str]]) -> int:
