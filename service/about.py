@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from classifier import NOTICE, TAGS
 from classifier.records import MAX_CHARS
 from classifier.taxonomy import load_taxonomy
-from service import metrics
+from service import card, metrics
 from service.deps import LoadedModel
 from service.jobs import State
 from service.problems import Problem
@@ -38,6 +38,7 @@ class CurrentModel(BaseModel):
     tags: list[str]
     thresholds: dict[str, dict[str, float]] = Field(description="By profile and tag, the probability that flags.")
     review_thresholds: dict[str, float] = Field(description="By tag, the probability from which a person should look.")
+    card: str | None = Field(description="Where its model card is, a page to read.")
     quarantine: bool = Field(description="Whether submit keys get tickets instead of scores.")
     limits: Limits
     notice: str
@@ -67,6 +68,7 @@ async def current(request: Request, model: LoadedModel) -> CurrentModel:
         tags=list(TAGS),
         thresholds={profile: dict(thresholds) for profile, thresholds in model.thresholds.items()},
         review_thresholds=dict(model.review_thresholds),
+        card=card.address(model.folder),
         quarantine=settings.quarantine,
         limits=Limits(
             body_bytes=settings.max_body_bytes,

@@ -7,6 +7,7 @@ not known for certain. Once there is a key every path but /health asks for one.
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,7 +30,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 # Of a Unix socket a server tells no address, and Starlette's test client, which is in the same process, this name.
 _NO_NETWORK = ("", "testclient")
 # Nothing is handed in at the page, so whoever may read may also ask there; it looks to quarantine itself.
-_PAGE = re.compile(r"/|/file|/static/[^/]+")
+_PAGE = re.compile(r"/|/file|/static/[^/]+|/card(/[^/]+)?")
 
 
 class Access:
@@ -119,6 +120,7 @@ def _check_host(headers: Headers, hosts: frozenset[str]) -> None:
         raise Problem(400, "The Host header names a machine that this service does not answer to.")
 
 
+@lru_cache(maxsize=1024)  # the same few callers come again and again
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)

@@ -31,10 +31,11 @@ from service.records import FILE_NAME, Recorder
 from service.requestlog import RequestLog
 from service.schemas import SCHEMAS
 from service.settings import Settings
+from service.together import Together
 from service.worker import Worker
 
 _AUTOMATIC = "HTTPValidationError"  # the shape of errors that FastAPI would have
-ROUTERS = (classify.router, flat.router, jobroutes.router, about.router)
+ROUTERS = (jobroutes.router, about.router)
 
 
 class Service(FastAPI):
@@ -87,6 +88,9 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
             state.slots = Slots(settings.max_concurrent, settings.max_waiting)
             state.places = Places(settings.max_jobs)
             state.model = model or load(settings.model)
+            # Now, as else some request would wait for it; the first time on a machine it takes seconds.
+            await to_thread.run_sync(state.model.prepare)
+            state.together = Together(state.slots, state.model)
             state.jobs = Jobs(engine)
             if settings.records:
                 state.recorder = Recorder(state.folder.path / FILE_NAME)
@@ -139,6 +143,8 @@ def create_app(settings: Settings | None = None, model: Model | None = None) -> 
     app.add_exception_handler(RequestValidationError, from_validation)
     for router in ROUTERS:
         app.include_router(router)
+    # In front and not behind an included router, as what is asked most should be found first.
+    app.router.routes[:0] = [*classify.router.routes, *flat.router.routes]
     return app
 
 

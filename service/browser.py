@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import Problem
 
-PAGE_PATHS = ("/", "/file")
-STATIC = "/static/"
+CARD = "/card"
+PAGE_PATHS = ("/", "/file", CARD)
+FILES = ("/static/", f"{CARD}/")
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -43,7 +44,7 @@ class BrowserRules:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its key where a browser has one, and dress the answer."""
         page = scope["type"] == "http" and scope["path"] in PAGE_PATHS
-        if not page and not (scope["type"] == "http" and scope["path"].startswith(STATIC)):
+        if not page and not (scope["type"] == "http" and scope["path"].startswith(FILES)):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)

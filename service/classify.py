@@ -1,6 +1,8 @@
 """`POST /v1/classify`: documents in, judgements out; in quarantine a ticket, for who may not read."""
 
 import re
+from collections.abc import Sequence
+from functools import partial
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -8,17 +10,20 @@ from starlette.datastructures import Headers
 
 from classifier import NOTICE, Model
 from classifier.records import Record
-from service.deps import LoadedModel
+from classifier.results import Result
+from service.deps import Bare, loaded_model
 from service.jobroutes import ACCEPTED, add_ticket
-from service.judging import check_profile, judge
+from service.judging import check_profile
 from service.keys import Role
 from service.problems import Problem
 from service.schemas import REQUEST_BODY, ClassifyRequest, problems, read_request, schema
+from service.together import Ask, Wanted
 from service.uploads import refuse_encoding
 
 _JSON_UTF8 = re.compile(r'application/json\s*(;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE)
+_EVIDENCE = b"evidence"  # in a body, it is probably asked for
 
-router = APIRouter()
+router = APIRouter(route_class=Bare)
 
 
 @router.post(
@@ -31,11 +36,12 @@ router = APIRouter()
         **problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
     },
 )
-async def classify(request: Request, model: LoadedModel) -> Response:
+async def classify(request: Request) -> Response:
     """Give every document five probabilities and decisions, as the command line does.
 
     Either all documents are judged or, where one cannot be, none is.
     """
+    model = await loaded_model(request)
     require_json(request.headers)
     state = request.app.state
     state.slots.check()
@@ -44,8 +50,8 @@ async def classify(request: Request, model: LoadedModel) -> Response:
     if is_quarantined(request):
         records, asked = await state.slots.run(lambda: _read(body, model, limit))
         return await add_ticket(request, records, asked.profile)
-    answer = await state.slots.run(lambda: _judge(request, body, model, limit))
-    return Response(answer, media_type="application/json")
+    ask = Ask(request, body, partial(_want, model=model, limit=limit), alone=_EVIDENCE in body)
+    return Response(await state.together.answer(ask), media_type="application/json")
 
 
 def is_quarantined(request: Request) -> bool:
@@ -67,12 +73,16 @@ def _read(body: bytes, model: Model, max_documents: int) -> tuple[list[Record], 
     return records, asked
 
 
-def _judge(request: Request, body: bytes, model: Model, max_documents: int) -> bytes:
-    records, asked = _read(body, model, max_documents)
-    results = [result.as_row() for result in judge(request, model, records, asked.profile)]
-    if asked.evidence:
-        from classifier.explain import explain  # spaCy takes its time, and most callers never ask
+def _want(body: bytes, model: Model, limit: int) -> Wanted:
+    records, asked = read_request(body, limit)
 
-        for record, row in zip(records, results, strict=True):
-            row["evidence"] = explain(model, record, profile=asked.profile).as_dict()["tags"]
-    return orjson.dumps({"model": model.id, "notice": NOTICE, "results": results})
+    def write(results: Sequence[Result]) -> bytes:
+        rows = [result.as_row() for result in results]
+        if asked.evidence:
+            from classifier.explain import explain  # spaCy takes its time, and most callers never ask
+
+            for record, row in zip(records, rows, strict=True):
+                row["evidence"] = explain(model, record, profile=asked.profile).as_dict()["tags"]
+        return orjson.dumps({"model": model.id, "notice": NOTICE, "results": rows})
+
+    return Wanted(records, asked.profile, write)

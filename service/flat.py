@@ -4,6 +4,7 @@ Such systems fill a template and pick fields by name; lists, nested objects and 
 value is a text, a number or a boolean, every name is always there, and what does not apply is "".
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -14,13 +15,14 @@ from classifier.model import Model
 from classifier.records import MAX_CHARS, MAX_ID_CHARS, Record, Refusal, to_record
 from classifier.results import NOTICE, TAGS, Result
 from service.classify import is_quarantined, require_json
-from service.deps import LoadedModel
+from service.deps import Bare, loaded_model
 from service.jobroutes import ACCEPTED, add_ticket
-from service.judging import check_profile, judge
+from service.judging import check_profile
 from service.problems import FieldError, invalid
 from service.schemas import field_errors, problems, read_json, schema
+from service.together import Ask, Wanted
 
-router = APIRouter()
+router = APIRouter(route_class=Bare)
 
 _Text = Annotated[str, Field(max_length=MAX_CHARS)]
 
@@ -91,17 +93,17 @@ SCHEMAS: dict[str, Any] = {
         **problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
     },
 )
-async def classify_flat(request: Request, model: LoadedModel) -> Response:
+async def classify_flat(request: Request) -> Response:
     """Give the probabilities and decisions that /v1/classify gives, for form-filling systems."""
+    await loaded_model(request)
     require_json(request.headers)
-    slots = request.app.state.slots
-    slots.check()
+    state = request.app.state
+    state.slots.check()
     body = await request.body()
     if is_quarantined(request):
-        record, profile = await slots.run(lambda: _read(body, model))
+        record, profile = await state.slots.run(lambda: _read_known(body, state.model))
         return await add_ticket(request, [record], profile)
-    answer = await slots.run(lambda: _judge(request, body, model))
-    return Response(answer, media_type="application/json")
+    return Response(await state.together.answer(Ask(request, body, _want)), media_type="application/json")
 
 
 def flat_row(result: Result) -> dict[str, Any]:
@@ -119,13 +121,23 @@ def flat_row(result: Result) -> dict[str, Any]:
     }
 
 
-def _judge(request: Request, body: bytes, model: Model) -> bytes:
-    record, profile = _read(body, model)
-    row = flat_row(judge(request, model, [record], profile)[0])
+def _write(results: Sequence[Result]) -> bytes:
+    row = flat_row(results[0])
     return orjson.dumps({name: row[name] for name in _PROPERTIES})
 
 
-def _read(body: bytes, model: Model) -> tuple[Record, str]:
+def _want(body: bytes) -> Wanted:
+    record, profile = _read(body)
+    return Wanted([record], profile, _write)
+
+
+def _read_known(body: bytes, model: Model) -> tuple[Record, str]:
+    record, profile = _read(body)
+    check_profile(model, profile)
+    return record, profile
+
+
+def _read(body: bytes) -> tuple[Record, str]:
     content = read_json(body)
     try:
         document = FlatDocument.model_validate(content)
@@ -139,5 +151,4 @@ def _read(body: bytes, model: Model) -> tuple[Record, str]:
     if isinstance(record, Refusal):
         pointer = f"/{name if record.field == 'abstract' else record.field}" if record.field else ""
         raise invalid([FieldError(pointer, f"{record.reason} {record.mend}")])
-    check_profile(model, document.profile)
     return record, document.profile

@@ -27,6 +27,15 @@ def judge(request: Request, model: Model, records: Sequence[Record], profile: st
     """
     check_profile(model, profile)
     results = model.classify(records, profile=profile)
+    record(request, model, records, results, profile)
+    return results
+
+
+def record(request: Request, model: Model, records: Sequence[Record], results: Sequence[Result], profile: str) -> None:
+    """Count what was judged and, where determinations are recorded, write them. Call it in a thread.
+
+    Raises Problem 503 where a determination could not be recorded.
+    """
     recorder: Recorder | None = request.app.state.recorder
     if recorder is not None:
         recorder.record(
@@ -39,4 +48,3 @@ def judge(request: Request, model: Model, records: Sequence[Record], profile: st
             route=request.scope["route"].path,
         )
     request.state.documents = len(results)
-    return results

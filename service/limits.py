@@ -3,12 +3,13 @@
 What is over a limit is refused at once, with the reason. The counts are of one process.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from anyio import CapacityLimiter, move_on_after, to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,11 +54,12 @@ class BodyLimit:
             if is_whole:  # what may still come is that the caller leaves
                 return await receive()
             left = started + self._seconds + total / BYTES_A_SECOND - time.monotonic()
-            message: Message | None = None
-            with move_on_after(max(left, 0)):
-                message = await receive()
-            if message is None:
-                raise Problem(408, f"The body did not come within {self._seconds:g} seconds. Send it again.")
+            try:
+                async with asyncio.timeout(max(left, 0)):
+                    message = await receive()
+            except TimeoutError:
+                detail = f"The body did not come within {self._seconds:g} seconds. Send it again."
+                raise Problem(408, detail) from None
             total += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
             if total > limit:
@@ -75,11 +77,11 @@ def _too_large(limit: int, is_upload: bool) -> Problem:
 class Slots:
     """Room for `running` pieces of work in threads of their own and for `waiting` more in line.
 
-    `free` is how much more work would be taken on.
+    `free` is how much more work would be taken on; who brings threads of his own holds a `place` and uses `limiter`.
     """
 
     def __init__(self, running: int, waiting: int) -> None:
-        self._limiter = CapacityLimiter(running)
+        self.limiter, self.running = CapacityLimiter(running), running
         self.free = running + waiting
 
     def check(self) -> None:
@@ -94,10 +96,19 @@ class Slots:
 
         Raises Problem 429, without waiting, where the line is full.
         """
+        with self.place():
+            return await to_thread.run_sync(work, limiter=self.limiter)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place.
+
+        Raises Problem 429 where there is none.
+        """
         self.check()
         self.free -= 1
         try:
-            return await to_thread.run_sync(work, limiter=self._limiter)
+            yield
         finally:
             self.free += 1
 

@@ -26,6 +26,7 @@ from classifier.records import MAX_CHARS, Record, Refusal, to_record
 from classifier.report import UNSHOWN
 from classifier.results import NOTICE, TAGS, Result
 from classifier.taxonomy import Taxonomy, load_taxonomy
+from service import card
 from service.browser import BrowserRules
 from service.classify import is_quarantined
 from service.deps import LoadedModel
@@ -53,6 +54,7 @@ def add_to(app: FastAPI) -> None:
     app.state.pages = _environment()
     app.state.taxonomy = load_taxonomy()
     app.include_router(router)
+    app.include_router(card.router)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(BrowserRules, refuse=lambda problem, request_id: _refusal(app, problem, request_id))
 
@@ -306,6 +308,7 @@ def _render(app: FastAPI, status: int, **view: Any) -> Response:
         letters=_LETTERS,
         file_records=FILE_RECORDS,
         taxonomy=app.state.taxonomy,
+        card=card.address(model.folder) if model else None,
     )
     return HTMLResponse(content, status)
 

@@ -1,10 +1,12 @@
 """The page in a real Chromium: by keyboard, without script, narrow and wide, dark and light, within its own policy."""
 
+import copy
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
+from classifier import load
 from service.app import create_app
 from service.settings import Settings
 
@@ -50,7 +53,9 @@ return found;
 
 @pytest.fixture(scope="module")
 def url(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    app = create_app(Settings(model=model_folder, data_dir=tmp_path_factory.mktemp("data")))
+    model = copy.copy(load(model_folder))
+    model.folder = load("careful").folder  # for its card, the longest page that there is
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("data")), model)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -106,6 +111,59 @@ def test_nothing_is_cut_off_or_hard_to_read(browser: Chrome, url: str, width: in
         assert len(contrasts) > 10
         assert [text for ratio, text in contrasts if ratio < 4.5] == []
         assert browser.get_log("browser") == [], "the page breaks its own policy, or misses a file"
+
+
+# Each text leads to a page of another look: one with flags, one for review only, one without any, one abstained from.
+OUTCOMES = {
+    "Flagged": TITLE,
+    "To review": "crowd mint mint mint",
+    "Nothing flagged": "Mint, mint, mint, mint, mint, mint, mint, mint and mint",
+    "Not judged": "Die Drohne landet auf dem Schiff und das Wetter ist heute sehr schlecht, weil es regnet.",
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_that_shuts_anybody_out(browser: Chrome, url: str, width: int, scheme: str) -> None:
+    axe = (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+
+    def violations() -> list[str]:
+        browser.execute_script(axe)
+        found = browser.execute_async_script("axe.run(document).then(arguments[0])")
+        assert len(found["passes"]) > 10, "axe looked at next to nothing"
+        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+    show(browser, url, width, scheme)
+    assert violations() == []
+    for outcome_, title in OUTCOMES.items():
+        show(browser, url, width, scheme)
+        assert judge(browser, title).startswith(outcome_)
+        for details in browser.find_elements(By.TAG_NAME, "details"):
+            browser.execute_script("arguments[0].open = true", details)
+        assert violations() == []
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    show(browser, f"{url}/card", width, scheme)
+    assert browser.find_element(By.TAG_NAME, "h1").text.startswith("Model card")
+    assert violations() == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.get_log("browser") == [], "the card breaks the page's policy, or misses a picture"
+
+
+def test_what_is_for_review_and_what_is_not_judged_look_otherwise_than_a_flag(browser: Chrome, url: str) -> None:
+    looks = {}
+    for outcome_, title in OUTCOMES.items():
+        show(browser, url)
+        assert judge(browser, title).startswith(outcome_)
+        row = browser.find_element(By.CSS_SELECTOR, ".tags tbody tr")
+        decision = row.find_element(By.CSS_SELECTOR, ".decision")
+        looks[outcome_] = (
+            decision.text,
+            decision.value_of_css_property("color"),
+            row.find_element(By.CSS_SELECTOR, ".meter .value").value_of_css_property("fill"),
+        )
+    assert [text for text, *_ in looks.values()] == ["flag", "review", "clear", "abstain"]
+    assert len({look[1:] for look in looks.values()}) == 3, "only what is clear and what is abstained from look alike"
+    assert not browser.find_elements(By.TAG_NAME, "mark"), "words are marked in a text that was not judged"
 
 
 def test_it_can_be_used_by_keyboard_and_the_outcome_takes_the_focus(browser: Chrome, url: str) -> None:

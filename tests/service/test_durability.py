@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,44 @@ def test_a_stop_does_not_wait_for_a_job(model_folder: Path, dump: Path, kept: li
     log = kept[-1].stop()
     assert '"request"' in log
     assert '"event":"job"' not in log, "the job was done before it stopped"
+
+
+def test_sigterm_under_load_loses_no_request_and_no_job(
+    model_folder: Path, model: Model, dump: Path, tmp_path: Path, kept: list[Server]
+) -> None:
+    settings = {"model": model_folder, "job_segment_rows": SEGMENT, "job_threads": 1}
+    kept.append(Server(**settings))
+    url = kept[-1].url
+    small = tmp_path / "in.jsonl"
+    small.write_bytes(b"".join(dump.read_bytes().splitlines(keepends=True)[: 8 * SEGMENT]))
+    answered: list[int] = []
+
+    def ask() -> None:
+        body = {"documents": [{"title": "quadrotor"}] * 20}
+        with httpx2.Client(base_url=url, timeout=PATIENCE) as client, suppress(httpx2.TransportError):
+            while True:  # until it takes no more
+                answered.append(client.post("/v1/classify", json=body).status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(ask)
+        wait_until(lambda: len(answered) > 20)
+        locations = [
+            httpx2.post(f"{url}/v1/jobs", content=small.read_bytes(), headers=NDJSON, timeout=PATIENCE).headers[
+                "location"
+            ]
+            for _ in range(2)
+        ]
+        log = kept.pop().stop()
+    assert set(answered) == {200}
+    judged = [json.loads(line) for line in log.splitlines() if '"/v1/classify"' in line]
+    assert len(judged) == len(answered), "of a request that was taken the answer did not arrive"
+    assert '"event":"job"' not in log, "a job was done before it stopped"
+    kept.append(Server(**settings))
+    wanted = by_command(model, small, tmp_path / "out.jsonl")
+    with httpx2.Client(base_url=kept[-1].url, timeout=PATIENCE) as client:
+        for location in locations:
+            assert client.get(finish(client, location)["result"]).content == wanted
 
 
 def test_a_remote_address_is_served_once_there_is_a_key(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
