@@ -15,6 +15,7 @@ from typing import Any
 from classifier import assets
 from classifier.model import Model
 from classifier.results import NOTICE, TAGS
+from training.careful import HELD_OUT, read_held_out
 from training.cases import KNOWN_FAILURES, known_failures, read_cases
 from training.labels import SPLITS, kind_of, read_labels
 from training.page import Block, Heading, Paragraph, Picture, Table
@@ -29,13 +30,14 @@ _FIRST_ONLY = (
 )
 _SECOND = (
     "A text that reaches probability {read_from} for any tag is read again by all-MiniLM-L6-v2 (Apache 2.0), fine-"
-    "tuned for four epochs (`training/teacher.py`: title and abstract as two segments, {max_tokens} word pieces, "
-    "labels smoothed, more so for hard records, the mean of the weights over steps; weights in 8 bits, ONNX) on the "
-    "training records but for one fold of the first 10,426, labels of the later rounds coming in as they were read, "
-    "each text by itself. Both readings are added by a logistic regression per tag, fitted on the fold that the "
-    "encoder had not seen; thresholds are those of the best expected F1 there. `dualuse train` rebuilds all of it to "
-    "an equal digest but for the encoder, which is shipped as it is. Equal bytes are promised on one kind of "
-    "processor only: 8-bit arithmetic differs between kinds."
+    "tuned by the recipe of `training/teacher.py`: title and abstract as two segments, {max_tokens} word pieces, "
+    "labels smoothed, more so for hard records, the mean of the weights over steps, and from that mean once more at a "
+    "lower rate; weights in 8 bits, ONNX; each text by itself. It learned from the training records but for "
+    "{held_out:,} held out. Labels of the later rounds came in as they were read, and the last stage saw besides some "
+    "unlabelled records with what the model before it made of them, so the very weights cannot be had again. Both "
+    "readings are added by a logistic regression per tag, fitted on the held-out records; thresholds are those of the "
+    "best expected F1 there. `dualuse train` rebuilds all of it to an equal digest but for the encoder, which is "
+    "shipped as it is. Equal bytes are promised on one kind of processor only: 8-bit arithmetic differs between kinds."
 )
 
 
@@ -87,7 +89,10 @@ def _purpose() -> list[Block]:
 
 def _what_it_is(model: Model) -> list[Block]:
     parameters = model.parameters
-    second = _SECOND.format(**parameters["second"]) if "second" in parameters else _FIRST_ONLY
+    second = _FIRST_ONLY
+    if "second" in parameters:
+        held_out = len(read_held_out(model.folder / HELD_OUT)[0])
+        second = _SECOND.format(**parameters["second"], held_out=held_out)
     cuts = [(tag, *(f"{thresholds[tag]:.3f}" for thresholds in model.thresholds.values())) for tag in TAGS]
     return [
         Heading("What it is"),
@@ -95,7 +100,8 @@ def _what_it_is(model: Model) -> list[Block]:
             "Names are taken out first (docs/names.md). Hashed words and word pairs, those of the title also counted "
             "by themselves, weighed by sublinear term "
             "frequency and inverse document frequency to a vector of length one; per tag a logistic regression on "
-            "n-grams scaled by their log-count ratio, rounded to 16 bits. N-grams not seen in training weigh nothing "
+            "n-grams scaled by their log-count ratio and part of one on n-grams as they are, added up and rounded to "
+            "16 bits. N-grams not seen in training weigh nothing "
             "and change no length. Probabilities come from a logistic curve per tag, fitted on out-of-fold margins of "
             f"the stratified sample with its weights, so that they hold for a natural stream. {second}"
         ),

@@ -1,7 +1,7 @@
 """Fine-tune a small language model's encoder on the labels: the second reading of the careful model.
 
 `python -m training.teacher DUMP -o DIR` needs the texts and the `teacher` extra; on two processor cores with bfloat16
-arithmetic it takes an hour. One fold of the training records (near duplicates kept together) is held out: what the
+arithmetic it takes hours. One fold of the training records (near duplicates kept together) is held out: what the
 encoder says of those is written to `held_out.csv`, and the careful model's combination is fitted on that alone, since a
 model asked about records it learned from remembers rather than reads. Weights differ from run to run and machine to
 machine, so the encoder itself is shipped, and not rebuilt by `dualuse train`.
@@ -34,7 +34,10 @@ from training.fit import folds, idf_levels, near_duplicate_groups, unit_vectors
 from training.labels import Label
 from training.train import training_records
 
-EPOCHS, BATCH, RATE, HEAD_RATE = 4, 16, 1e-4, 1e-3
+BATCH = 16
+STAGES = ((4, 1e-4), (1, 5e-5))
+"""Epochs and their first rate, from which it falls to nothing; a stage goes on from the mean weights of the last."""
+HEAD_RATE = 10  # times the rate of the rest
 WARM_UP = 200  # steps
 LENGTHS = (128, 160, 208)
 """Word pieces that a text is cut to, drawn anew for every batch: other parts of a long text each time."""
@@ -107,16 +110,30 @@ def fine_tune(net: Network, tokens: Sequence[Any], labels: Sequence[Label], seed
     smooth = torch.tensor([HARD_SMOOTHING if label.hard else SMOOTHING for label in labels])[:, None]
     tags = torch.tensor([[float(tag in label.roles) for tag in TAGS] for label in labels]) * (1 - 2 * smooth) + smooth
     roles = torch.tensor([[_role_number(label, tag) for tag in TAGS] for label in labels])
-    optimiser = torch.optim.AdamW(_parameter_groups(net))
+    for epochs, rate in STAGES:
+        net = _stage(net, tokens, (tags, roles), shuffle, epochs, rate)
+    return net
+
+
+def _stage(
+    net: Network,
+    tokens: Sequence[Any],
+    targets: tuple[torch.Tensor, torch.Tensor],
+    shuffle: random.Random,
+    epochs: int,
+    peak: float,
+) -> Network:
+    tags, roles = targets
+    optimiser = torch.optim.AdamW(_parameter_groups(net, peak))
     rates = [group["lr"] for group in optimiser.param_groups]
     mean = copy.deepcopy(net)
     step = 0
     net.train()
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         batches = list(_batches(tokens, shuffle))
         for place, rows in enumerate(batches):
             step += 1
-            done = (epoch + place / len(batches)) / EPOCHS
+            done = (epoch + place / len(batches)) / epochs
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * min(1, step / WARM_UP) * max(0.02, 1 - done)
             length = shuffle.randrange(len(LENGTHS))
@@ -178,7 +195,7 @@ def _role_number(label: Label, tag: str) -> int:
     return ROLES.index(label.roles[tag]) if tag in label.roles else -1
 
 
-def _parameter_groups(net: Network) -> list[dict[str, Any]]:
+def _parameter_groups(net: Network, rate: float) -> list[dict[str, Any]]:
     """Decay no bias and no norm; teach the new layers faster than the pre-trained ones."""
     head: list[Any] = []
     flat: list[Any] = []
@@ -186,9 +203,9 @@ def _parameter_groups(net: Network) -> list[dict[str, Any]]:
     for name, parameter in net.named_parameters():
         (head if name.startswith(("tags.", "roles.")) else flat if parameter.ndim < 2 else deep).append(parameter)
     return [
-        {"params": deep, "lr": RATE, "weight_decay": 0.01},
-        {"params": flat, "lr": RATE, "weight_decay": 0.0},
-        {"params": head, "lr": HEAD_RATE, "weight_decay": 0.01},
+        {"params": deep, "lr": rate, "weight_decay": 0.01},
+        {"params": flat, "lr": rate, "weight_decay": 0.0},
+        {"params": head, "lr": HEAD_RATE * rate, "weight_decay": 0.01},
     ]
 
 
