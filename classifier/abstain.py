@@ -21,9 +21,8 @@ ODD = 0.18
 """Known n-grams per byte under which a text's language is looked at: some .24 are usual in English, .03 elsewhere."""
 UNKNOWN = 0.07
 """Known n-grams per byte under which a text with no language's words of grammar is taken for unknown."""
-NOT_ENGLISH, TOO_SHORT, NOTHING_KNOWN = (
-    f"abstained: {reason}" for reason in ("not English", "too short", "nothing known")
-)
+REASONS = tuple(f"abstained: {reason}" for reason in ("not English", "too short", "nothing known"))
+NOT_ENGLISH, TOO_SHORT, NOTHING_KNOWN = REASONS
 
 _MOST_IN_FEW_WORDS = 2 * (2 * FEWEST_WORDS - 3)  # words and pairs of a text too short, all of them in its title
 _ENGLISH_SHARE = 0.03  # of words, in a text of some length; the corpus has a third

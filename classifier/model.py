@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from classifier import abstain, assets, modelfolder, notes, scoring
 from classifier.cleaning import CLEANING_VERSION
-from classifier.errors import DualuseError, ModelError
+from classifier.errors import DualuseError, ModelError, UseError
 from classifier.features import FEATURES_VERSION, Int64Array, Ngrams, extract
 from classifier.notes import Notes
 from classifier.records import Record, Refusal, in_batches, to_record
@@ -193,7 +193,7 @@ class Model:
 
     def stream(self, documents: Iterable[Document], *, profile: str = "balanced") -> Iterator[list[Result]]:
         """Judge documents a batch at a time, in order, holding no more than a batch in memory."""
-        self._profile(profile)
+        self.profile_thresholds(profile)
         numbered = enumerate(documents, start=1)
         for batch in in_batches((as_record(document, place) for place, document in numbered), BATCH):
             yield self.judge(batch, profile=profile)
@@ -224,7 +224,7 @@ class Model:
 
         Raises DualuseError where the profile is not known, ValueError where the arrays differ in length.
         """
-        self._profile(profile)
+        self.profile_thresholds(profile)
         if kernel := self._kernel_for(len(titles)):
             scored = self._score_arrow(kernel, titles, abstracts)
         else:
@@ -277,7 +277,7 @@ class Model:
 
     def _zones(self, probability: scoring.FloatArray, profile: str) -> npt.NDArray[np.int8]:
         """Return the decision, a number in `DECISIONS`, on each probability (documents, tags)."""
-        flag = np.array([self._profile(profile)[tag] for tag in TAGS])
+        flag = np.array([self.profile_thresholds(profile)[tag] for tag in TAGS])
         review = np.array([self.review_thresholds[tag] for tag in TAGS])
         return np.where(probability >= flag, _FLAG, np.where(probability >= review, _REVIEW, _CLEAR)).astype(np.int8)
 
@@ -324,11 +324,16 @@ class Model:
             columns[f"{tag}_role"] = names.take(pa.array(own, mask=own == _NO_ROLE))
         return pa.RecordBatch.from_pydict({name: columns[name] for name in RESULT_COLUMNS})
 
-    def _profile(self, name: str) -> Mapping[str, float]:
+    def profile_thresholds(self, name: str) -> Mapping[str, float]:
+        """Return the probabilities, by tag, from which a profile flags.
+
+        Raises UseError where there is no such profile.
+        """
         try:
             return self.thresholds[name]
         except KeyError:
-            raise DualuseError(f"Profile {name!r} is not in {self.id}; it has {sorted(self.thresholds)}.") from None
+            known = ", ".join(sorted(self.thresholds))
+            raise UseError(f"Profile {name!r} is not in {self.id}. Choose one of: {known}.") from None
 
 
 def load(model: Path | str | None = None) -> Model:

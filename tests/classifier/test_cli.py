@@ -93,7 +93,7 @@ def test_refused_records_are_listed_with_row_field_reason_and_mend_and_the_rest_
     assert [reject["row"] for reject in rejects] == [7, 9]
     assert all(reject["reason"] and reject["mend"] for reject in rejects)
     write(source, good % 1)
-    assert run("classify", source, "-o", out).returncode == 0
+    assert run("classify", source, "-o", out, "--restart").returncode == 0
     assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
 
 

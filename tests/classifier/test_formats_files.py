@@ -66,6 +66,15 @@ def test_the_first_sheet_is_read_with_its_first_filled_row_as_names(tmp_path):
     assert (empty.row, empty.id) == (6, "A-3")
 
 
+def test_records_on_another_sheet_than_the_first_are_told():
+    for first in ([["readme"]], [["readme"], ["Exported in May."]]):
+        data = workbook(first, [["title"], ["Sails"]])
+        with pytest.raises(InputError, match="first sheet"):
+            list(read(io.BytesIO(data), format="xlsx"))
+    with pytest.raises(InputError, match="seem to stand in row 2"):
+        list(read(io.BytesIO(workbook([["Awards"], ["title", "abstract"]])), format="xlsx"))
+
+
 def test_a_sheet_is_read_whole_though_its_tool_wrote_a_wrong_size():
     def shrink(name, part):
         return part.replace(b'ref="A1:G6"', b'ref="A1"')
