@@ -320,6 +320,14 @@ def test_too_many_refused_records_fail_and_leave_no_output(tmp_path: Path) -> No
 def test_a_dry_run_tells_rows_bytes_and_thresholds_and_writes_nothing(tmp_path: Path, shipped: Model) -> None:
     done = run("classify", PAPERS, "-o", tmp_path / "out.parquet", "--dry-run")
     assert done.returncode == 0
-    for told in ("20 rows", f"{PAPERS.stat().st_size:,} bytes", shipped.id, "drones 0.", "Nothing was written"):
+    columns = "columns     id: id; title: title; abstract: abstract"
+    for told in (
+        columns,
+        "20 rows",
+        f"{PAPERS.stat().st_size:,} bytes",
+        shipped.id,
+        "drones 0.",
+        "Nothing was written",
+    ):
         assert told in done.stderr.decode()
     assert list(tmp_path.iterdir()) == []

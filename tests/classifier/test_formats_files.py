@@ -263,6 +263,13 @@ def test_a_funders_broken_file_is_refused_and_the_rest_goes_on(folder):
     assert "not valid JSON" in refused[0].reason
 
 
+def test_all_empty_files_of_a_folder_are_named_at_once_before_anything_is_read(tmp_path):
+    for name in ("a.csv", "b.csv", "c.jsonl"):
+        (tmp_path / name).write_bytes(b"title\nSails\n" if name == "a.csv" else b"")
+    with pytest.raises(InputError, match=r"empty files: b\.csv, c\.jsonl\."):
+        read(tmp_path)
+
+
 def test_a_table_that_cannot_be_used_stops_a_folder(folder):
     (folder / "z.csv").write_text("name,place\na,b\n")
     with pytest.raises(InputError, match=r"z\.csv has no column known as a title"):
