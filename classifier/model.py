@@ -268,11 +268,12 @@ class Model:
         for row, document in zip(odd, texts(odd), strict=True):
             if reason := abstain.reason(document, int(scored.known[row]), found=bool(found[row])):
                 told[row] = (reason,)
-                decision[row], found[row] = _ABSTAIN, False
+                if reason in abstain.REASONS:
+                    decision[row], found[row] = _ABSTAIN, False
         rows = np.flatnonzero(found).tolist()
         for row in rows:
             if doubtful := [tag for tag, code in zip(TAGS, decision[row], strict=True) if code == _REVIEW]:
-                told[row] = (f"for review: {', '.join(doubtful)}",)
+                told[row] = (*told.get(row, ()), f"for review: {', '.join(doubtful)}")
         return _Judged(probability, decision, self._roles_of(rows, read, texts), scored.notes.with_more(told))
 
     def _zones(self, probability: scoring.FloatArray, profile: str) -> npt.NDArray[np.int8]:

@@ -14,7 +14,7 @@ from classifier import abstain, cleaning
 
 MISSING = ((), ("no title",), ("no abstract",), ("no title", "no abstract"))
 """By number: 1 for no title, plus 2 for no abstract."""
-COUNTED = (*MISSING[-1], *abstain.REASONS)
+COUNTED = (*MISSING[-1], *abstain.REASONS, abstain.PARTLY_ENGLISH)
 """Notes of which a run tells how many records have them."""
 
 
