@@ -7,8 +7,8 @@ JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
 .PHONY: demo test test-all java postgresql chromium lint clean
 
 demo: .venv/base
-	$(BIN)/dualuse classify data/examples/papers.jsonl -o build/papers.csv --keep id
-	$(BIN)/dualuse classify data/examples/projects.csv -o build/projects.csv
+	$(BIN)/dualuse classify data/examples/papers.jsonl -o build/papers.csv --keep id --restart
+	$(BIN)/dualuse classify data/examples/projects.csv -o build/projects.csv --restart
 	@$(PYTHON) -c "import csv; [print(f\"{r['award_id']:12} {r['tags'] or '-':28} {r['award_title'][:70]}\") for r in csv.DictReader(open('build/projects.csv', encoding='utf-8'))]"
 
 test: .venv/test

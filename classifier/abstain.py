@@ -3,7 +3,8 @@
 The number of known n-grams, which scoring counts anyway, tells nearly every English text from the rest: only where
 there are few for the length of the text are its words looked at. The surprising rule: a short or unknown text is judged
 all the same where some tag is flagged or under review, because silence would hide what was found; a text in another
-language never is, since no probability was measured on one.
+language never is, since no probability was measured on one. Where a good part is English, as of an abstract that stands
+there in two languages, the text is judged with a note.
 """
 
 import re
@@ -21,10 +22,13 @@ ODD = 0.18
 """Known n-grams per byte under which a text's language is looked at: some .24 are usual in English, .03 elsewhere."""
 UNKNOWN = 0.07
 """Known n-grams per byte under which a text with no language's words of grammar is taken for unknown."""
-NOT_ENGLISH, TOO_SHORT, NOTHING_KNOWN = (
-    f"abstained: {reason}" for reason in ("not English", "too short", "nothing known")
-)
+REASONS = tuple(f"abstained: {reason}" for reason in ("not English", "too short", "nothing known"))
+NOT_ENGLISH, TOO_SHORT, NOTHING_KNOWN = REASONS
+PARTLY_ENGLISH = "part of the text is not English"
 
+_WINDOW = 30  # words; in English some ten of them are words of grammar
+_ENGLISH_WINDOW = 5  # of these in a stretch of English at least
+_GOOD_PART = 0.25  # of a text's stretches
 _MOST_IN_FEW_WORDS = 2 * (2 * FEWEST_WORDS - 3)  # words and pairs of a text too short, all of them in its title
 _ENGLISH_SHARE = 0.03  # of words, in a text of some length; the corpus has a third
 _ENOUGH_WORDS = 15
@@ -61,14 +65,14 @@ def to_look_at(known: Int64Array, sizes: Int64Array) -> npt.NDArray[np.bool_]:
 
 
 def reason(document: tuple[str, str], known: int, *, found: bool) -> str | None:
-    """Return why there is no decision on a (title, abstract) pair, or None where there is one.
+    """Return why there is no decision on a (title, abstract) pair, `PARTLY_ENGLISH`, or None where all is well.
 
     `known`: its known n-grams; `found`: whether some tag is flagged or under review. Names in the text change nothing.
     """
     text = " ".join(" ".join(redact(clean(field)) for field in document).split())
     size = len(text.encode("utf-8", "replace"))
     if known < ODD * size and not _is_english(text[:_LOOKED_AT], known / size):
-        return NOT_ENGLISH
+        return PARTLY_ENGLISH if _is_partly_english(text[:_LOOKED_AT]) else NOT_ENGLISH
     if found:
         return None
     if len(_NUMBER_OR_WORD.findall(text)) < FEWEST_WORDS:
@@ -79,6 +83,16 @@ def reason(document: tuple[str, str], known: int, *, found: bool) -> str | None:
 def bytes_of(documents: Iterable[tuple[str, str]]) -> Int64Array:
     """Return the UTF-8 bytes of (title, abstract) pairs: array (documents,)."""
     return np.array([sum(len(t.encode("utf-8", "replace")) for t in texts) for texts in documents], dtype=np.int64)
+
+
+def _is_partly_english(text: str) -> bool:
+    words = _WORD.findall(text.lower())
+    starts = range(0, len(words) - _WINDOW + 1, _WINDOW)
+    english = 0
+    for stretch in (words[start : start + _WINDOW] for start in starts):
+        count = sum(word in _ENGLISH for word in stretch)
+        english += count >= _ENGLISH_WINDOW and count > max(sum(w in other for w in stretch) for other in _OTHERS)
+    return english > 0 and english >= _GOOD_PART * len(starts)
 
 
 def _is_english(text: str, known_per_byte: float) -> bool:

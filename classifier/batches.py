@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import orjson
 
 from classifier.formats.many import place_outcome
+from classifier.headers import ChosenColumns
 from classifier.readers import (
-    ChosenColumns,
     damaged_parquet,
     judge_table,
     judge_value,
@@ -63,6 +63,13 @@ class Batch:
     def rows(self) -> int:
         """Rows of the source that this stretch covers."""
         return int(self.records.num_rows) + len(self.refusals)
+
+    @property
+    def columns(self) -> Names:
+        """The source's columns, as the stretch's first record has them; nothing where it has no record."""
+        if self.table is not None:
+            return tuple(self.table.schema.names)
+        return tuple(orjson.loads(self.lines[0])) if self.lines else ()
 
     def part(self, start: int, stop: int) -> "Batch":
         """Return the rows from `start` up to `stop`, counted from 0 over records and refusals alike."""

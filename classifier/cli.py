@@ -5,19 +5,22 @@ wait for scikit-learn or FastAPI. Exit codes: 0 done, 1 failure, 2 usage, 3 done
 resumed because input, model or options changed, 130 interrupted.
 """
 
+import functools
 import importlib
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from classifier.compression import FORMATS
 from classifier.encoders import KEEP
-from classifier.errors import DualuseError, ResumeError
+from classifier.errors import DualuseError, ResumeError, UseError
 from classifier.model import Model, load
 from classifier.places import find_clash
 from classifier.plan import plan_run
@@ -26,8 +29,9 @@ from classifier.results import NOTICE, TAGS, Result
 from classifier.run import SEGMENT_ROWS, Limit, Options, Summary, choose_output, classify_dump
 from classifier.runrecord import verify_run
 from classifier.thresholds import use_file
+from classifier.writers import open_writer
 
-EXIT_FAILURE, EXIT_REFUSED, EXIT_CHANGED, EXIT_INTERRUPTED = 1, 3, 4, 130
+EXIT_FAILURE, EXIT_USAGE, EXIT_REFUSED, EXIT_CHANGED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 _ELSEWHERE = {
     "train": ("training.cli", "train", "Rebuild the model from data/labels and data/features."),
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),
@@ -44,6 +48,7 @@ _ELSEWHERE = {
     "drift": ("classifier.drift", "drift", "Tell whether a stream still looks like the one before."),
     "compare": ("classifier.compare", "compare", "Tell which decisions another model changes."),
 }
+_WITH_TEXT = ("text", "title", "output", "output_format", "profile", "thresholds_file", "model_folder", "threads")
 _SHOWN_REFUSALS = 20
 _PROGRESS_SECONDS = 0.5  # between two lines about how far a run is
 _STYLES: dict[str, dict[str, Any]] = {"flag": {"fg": "yellow", "bold": True}, "review": {"fg": "cyan"}}
@@ -81,10 +86,16 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except DualuseError as error:
             click.echo(f"Error: {error}", err=True)
-            ctx.exit(EXIT_CHANGED if isinstance(error, ResumeError) else EXIT_FAILURE)
+            ctx.exit(_exit_code(error))
         except KeyboardInterrupt:
             click.echo("Interrupted. Finished segments are kept; the same command goes on from there.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+def _exit_code(error: DualuseError) -> int:
+    if isinstance(error, UseError):
+        return EXIT_USAGE
+    return EXIT_CHANGED if isinstance(error, ResumeError) else EXIT_FAILURE
 
 
 class _Share(click.ParamType[tuple[int, int]]):
@@ -209,10 +220,20 @@ def classify(
     if thresholds_file is not None and profile != "balanced":
         raise click.UsageError("Give either --profile or --thresholds.")
     if text is not None:
+        _check_text_options(title, text)
+        if output != "-" or output_format:
+            choose_output(output, output_format)
         model, profile = _load(model_folder, profile, thresholds_file)
-        _print_result(model.classify([(title, text)], profile=profile)[0])
+        (result,) = model.classify([(title, text)], profile=profile)
+        if output == "-" and not output_format:
+            _print_result(result)
+            return
+        with open_writer(output, output_format) as writer:
+            writer.write([result.as_row()])
         return
     assert source is not None
+    if title:
+        raise click.UsageError("--title goes with --text; a column of IN is named with --title-column.")
     if rejects is None and output != "-":
         rejects = Path(f"{output}.rejects.jsonl")
     if clash := find_clash(source, None if output == "-" else Path(output), [rejects, report]):
@@ -286,20 +307,32 @@ def model_commands() -> None:
     """Verify a model folder, or tell what it holds."""
 
 
+def _which_model(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take a model as an argument or by --model, whichever comes to mind."""
+
+    @click.argument("model", required=False, metavar="[fast|careful|DIR]")
+    @click.option("--model", "named", metavar="fast|careful|DIR", help="The same as the argument.")
+    @functools.wraps(command)
+    def choose(model: str | None, named: str | None, **options: Any) -> None:
+        if model and named:
+            raise click.UsageError("Give the model once: as an argument, or with --model.")
+        command(load(model or named), **options)
+
+    return choose
+
+
 @model_commands.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-def verify(folder: Path | None) -> None:
-    """Check every file of a model FOLDER (default: the shipped model) against its manifest."""
-    model = load(folder)
+@_which_model
+def verify(model: Model) -> None:
+    """Check every file of a model (default: the shipped one) against its manifest."""
     click.echo(f"{model.id}: every file is as listed; digest {model.digest}")
 
 
 @model_commands.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@_which_model
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(folder: Path | None, as_json: bool) -> None:
-    """Tell what a model FOLDER (default: the shipped model) holds: digest, thresholds, training data."""
-    model = load(folder)
+def info(model: Model, as_json: bool) -> None:
+    """Tell what a model (default: the shipped one) holds: digest, thresholds, training data."""
     facts = {
         "id": model.id,
         "digest": model.digest,
@@ -320,14 +353,14 @@ def info(folder: Path | None, as_json: bool) -> None:
 
 
 @model_commands.command("card")
-@click.option("--model", "folder", metavar="fast|careful|DIR", help="Which model; default: the shipped one.")
+@_which_model
 @click.option("--html", type=click.Path(path_type=Path), help="Write the card as one HTML page to this file.")
-def model_card(folder: str | None, html: Path | None) -> None:
+def model_card(model: Model, html: Path | None) -> None:
     """Print a model's card: what it is for, what it learned from, how good it is, where it fails."""
     from training.page import to_html, to_markdown
     from training.sections import card
 
-    blocks = card(load(folder))
+    blocks = card(model)
     if html is None:
         click.echo(to_markdown(blocks), nl=False)
         return
@@ -356,10 +389,24 @@ def taxonomy(as_json: bool, path: Path | None) -> None:
     click.echo(f"\n{loaded.notice}")
 
 
+def _check_text_options(title: str, text: str) -> None:
+    """Raise click.UsageError where there is no text, or an option is given that a single text has no use for."""
+    if not (title.strip() or text.strip()):
+        raise click.UsageError("--text is empty: give an abstract, a project description or, with --title, a title.")
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name not in _WITH_TEXT:
+            raise click.UsageError(f"{option.opts[0]} goes with IN, not with --text.")
+
+
 def _load(folder: Path | None, profile: str, thresholds: Path | None) -> tuple[Model, str]:
     """Return the model and the profile to judge by."""
     model = load(folder)
-    return (model, profile) if thresholds is None else use_file(model, thresholds)
+    if thresholds is not None:
+        return use_file(model, thresholds)
+    model.profile_thresholds(profile)
+    return model, profile
 
 
 class _Progress:
@@ -401,6 +448,8 @@ def _print_summary(summary: Summary, model_id: str, rejects: Path | None) -> Non
         click.echo("flagged: " + ", ".join(shares), err=True)
         parts = (("for review, with no flag", summary.reviewed), ("no decision", summary.abstained))
         click.echo(", ".join(f"{name}: {n:,} ({n / summary.scored:.1%})" for name, n in parts), err=True)
+    for line in summary.remarks():
+        click.echo(line, err=True)
     click.echo(NOTICE, err=True)
 
 

@@ -114,13 +114,20 @@ def _compression_in(head: bytes) -> str | None:
 
 
 def check_text(head: bytes, subject: str) -> None:
-    """Raise InputError where the first bytes are not those of a UTF-8 text."""
+    """Raise InputError where the first bytes, unpacked, are not those of a UTF-8 text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:2]:
         mend = "Save it as UTF-8, e.g. iconv -f utf-16 -t utf-8 OLD > NEW; in Excel choose 'CSV UTF-8'."
         raise InputError(f"{subject} is in UTF-16; only UTF-8 is read. {mend}")
     if head.startswith(b"PK\x03\x04"):
-        mend = "End its name in .zip or .xlsx, whichever it is."
-        raise InputError(f"{subject} is a ZIP archive or an Excel workbook, whatever its name says. {mend}")
+        mend = "Say --format xlsx if it is a workbook; an archive has to be a file whose name ends in .zip."
+        raise InputError(f"{subject} is a ZIP archive or an Excel workbook. {mend}")
+    if head.startswith(b"%PDF-"):
+        raise InputError(f"{subject} is a PDF, of which no records can be read. Export them as CSV or another format.")
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        mend = "It may be a login page or an error that was saved for the file: fetch it again."
+        raise InputError(f"{subject} is a web page (HTML), not data. {mend}")
+    if _compression_in(head):
+        raise InputError(f"{subject} is compressed twice. Unpack it once, e.g. gunzip < OLD.gz > NEW.gz.")
 
 
 @contextmanager

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from classifier.errors import InputError
 from classifier.model import Model, load
-from classifier.outputs import Scored, is_output, read_outputs
+from classifier.outputs import Scored, read_outputs
 from classifier.readers import read
 from classifier.records import Record
-from classifier.results import TAGS
+from classifier.results import TAGS, is_output
 from classifier.words import word_hashes, words
 
 FloatArray = npt.NDArray[np.float64]

@@ -13,8 +13,20 @@ class InputError(DualuseError):
     """A whole file or stream cannot be used; single bad records are refused instead (see `Refusal`)."""
 
 
+class UseError(DualuseError):
+    """What was asked for is not to be had: a format, a profile, a model, a column. Mostly a typing error."""
+
+
+class ChoiceError(InputError, UseError):
+    """A format or a column that was named for a source is not known, or not in it."""
+
+
 class ModelError(DualuseError):
     """A model folder is missing, damaged, or written for another version of the format."""
+
+
+class NoModelError(ModelError, UseError):
+    """There is no model where one was named."""
 
 
 class TaxonomyError(DualuseError):
@@ -22,4 +34,4 @@ class TaxonomyError(DualuseError):
 
 
 class ResumeError(DualuseError):
-    """An unfinished run cannot be taken up, as its input, model or options are others now."""
+    """A run, finished or not, stands where another was to be written: its input, model or options were others."""

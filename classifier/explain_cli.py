@@ -20,6 +20,7 @@ from classifier.readers import read
 from classifier.records import Columns, Record, Refusal, in_batches
 from classifier.results import TAGS
 
+EXIT_REFUSED = 3
 _BATCH = 512
 
 
@@ -64,17 +65,19 @@ def explain_command(
     """Tell why a text, or the flagged records of IN, got their decisions, and what would change them.
 
     For --text and --id every tag is explained; for a whole dump, the tags that were flagged or are to be reviewed.
-    Refused records are listed on standard error.
+    Refused records are listed on standard error; the exit code is then 3.
     """
     if (source is None) == (text is None):
         raise click.UsageError("Give either IN or --text.")
     model = load(model_folder)
+    model.profile_thresholds(profile)
+    refusals: list[Refusal] = []
     if text is not None:
         records: Iterable[Record] = [as_record((title, text))]
     else:
         assert source is not None
         columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
-        records = _records(read(source, format=input_format, columns=columns))
+        records = _records(read(source, format=input_format, columns=columns), refusals)
         if ids:
             records = _named(records, ids)
     every = text is not None or bool(ids)
@@ -83,9 +86,11 @@ def explain_command(
     if output is None:
         for piece in pieces:
             click.echo(piece, nl=False, color=True)
-        return
-    with output.open("w", encoding="utf-8") as file:
-        file.writelines(pieces)
+    else:
+        with output.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+    if refusals:
+        sys.exit(EXIT_REFUSED)
 
 
 def _pieces(found: Iterable[Explanation], format_: str, *, color: bool) -> Iterator[str]:
@@ -96,11 +101,12 @@ def _pieces(found: Iterable[Explanation], format_: str, *, color: bool) -> Itera
     return (f"{'' if place == 0 else chr(10)}{as_text(one, color=color)}" for place, one in enumerate(found))
 
 
-def _records(items: Iterable[Record | Refusal]) -> Iterator[Record]:
+def _records(items: Iterable[Record | Refusal], refusals: list[Refusal]) -> Iterator[Record]:
     for item in items:
         if isinstance(item, Record):
             yield item
         else:
+            refusals.append(item)
             click.echo(f"refused: row {item.row}, {item.field or 'record'}: {item.reason} {item.mend}", err=True)
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from classifier import abstain, assets, modelfolder, notes, scoring
 from classifier.cleaning import CLEANING_VERSION
-from classifier.errors import DualuseError, ModelError
+from classifier.errors import DualuseError, ModelError, UseError
 from classifier.features import FEATURES_VERSION, Int64Array, Ngrams, extract
 from classifier.notes import Notes
 from classifier.records import Record, Refusal, in_batches, to_record
@@ -219,7 +219,7 @@ class Model:
 
     def stream(self, documents: Iterable[Document], *, profile: str = "balanced") -> Iterator[list[Result]]:
         """Judge documents a batch at a time, in order, holding no more than a batch in memory."""
-        self._profile(profile)
+        self.profile_thresholds(profile)
         numbered = enumerate(documents, start=1)
         for batch in in_batches((as_record(document, place) for place, document in numbered), BATCH):
             yield self.judge(batch, profile=profile)
@@ -250,7 +250,7 @@ class Model:
 
         Raises DualuseError where the profile is not known, ValueError where the arrays differ in length.
         """
-        self._profile(profile)
+        self.profile_thresholds(profile)
         if kernel := self._kernel_for(len(titles)):
             scored = self._score_arrow(kernel, titles, abstracts)
         else:
@@ -300,12 +300,13 @@ class Model:
         for row, document in zip(odd, texts(odd), strict=True):
             if reason := abstain.reason(document, int(scored.known[row]), found=bool(found[row])):
                 told[row] = (reason,)
-                decision[row], found[row] = _ABSTAIN, False
+                if reason in abstain.REASONS:
+                    decision[row], found[row] = _ABSTAIN, False
         mentioned = self._mentioned(decision, texts, profile)
         for row in np.flatnonzero(found).tolist():
             named = (("for review", decision[row] == _REVIEW), (POSSIBLE_USES, mentioned.get(row, _NO_TAG)))
             if notes := [f"{note}: {', '.join(compress(TAGS, tags))}" for note, tags in named if tags.any()]:
-                told[row] = tuple(notes)
+                told[row] = (*told.get(row, ()), *notes)
         return decision, told
 
     def _mentioned(
@@ -326,7 +327,7 @@ class Model:
 
     def _zones(self, probability: scoring.FloatArray, profile: str) -> npt.NDArray[np.int8]:
         """Return the decision, a number in `DECISIONS`, on each probability (documents, tags)."""
-        flag = np.array([self._profile(profile)[tag] for tag in TAGS])
+        flag = np.array([self.profile_thresholds(profile)[tag] for tag in TAGS])
         review = np.array([self.review_thresholds[tag] for tag in TAGS])
         return np.where(probability >= flag, _FLAG, np.where(probability >= review, _REVIEW, _CLEAR)).astype(np.int8)
 
@@ -373,11 +374,16 @@ class Model:
             columns[f"{tag}_role"] = names.take(pa.array(own, mask=own == _NO_ROLE))
         return pa.RecordBatch.from_pydict({name: columns[name] for name in RESULT_COLUMNS})
 
-    def _profile(self, name: str) -> Mapping[str, float]:
+    def profile_thresholds(self, name: str) -> Mapping[str, float]:
+        """Return the probabilities, by tag, from which a profile flags.
+
+        Raises UseError where there is no such profile.
+        """
         try:
             return self.thresholds[name]
         except KeyError:
-            raise DualuseError(f"Profile {name!r} is not in {self.id}; it has {sorted(self.thresholds)}.") from None
+            known = ", ".join(sorted(self.thresholds))
+            raise UseError(f"Profile {name!r} is not in {self.id}. Choose one of: {known}.") from None
 
 
 def load(model: Path | str | None = None) -> Model:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifier.errors import ModelError
+from classifier.errors import ModelError, NoModelError
 from classifier.results import ROLES
 
 FORMAT = 2
@@ -64,7 +64,7 @@ def verify(folder: Path) -> None:
     Raises ModelError naming the first file that is missing, not listed, a link, or changed.
     """
     if not folder.is_dir():
-        raise ModelError(f"{folder}: no such model folder.")
+        raise NoModelError(f"{folder}: no such model folder. Say fast, careful, or the folder of a model.")
     expected = _listed(folder)
     for name in (PARAMETERS, *(f"{array}.npy" for array in ARRAYS)):
         if name not in expected:

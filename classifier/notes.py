@@ -10,10 +10,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from classifier import cleaning
+from classifier import abstain, cleaning
 
 MISSING = ((), ("no title",), ("no abstract",), ("no title", "no abstract"))
 """By number: 1 for no title, plus 2 for no abstract."""
+COUNTED = (*MISSING[-1], *abstain.REASONS, abstain.PARTLY_ENGLISH)
+"""Notes of which a run tells how many records have them."""
 
 
 @dataclass(frozen=True, slots=True)

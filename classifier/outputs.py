@@ -1,13 +1,13 @@
 """Read what `dualuse classify` wrote, row by row, for the commands that compare runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from classifier.errors import InputError
 from classifier.readers import read
 from classifier.records import Columns, Record, Refusal, to_record
-from classifier.results import TAGS
+from classifier.results import TAGS, is_output
 
 _EVER_FILLED = "model"  # an output without texts would be refused: this column stands in for the abstract
 
@@ -25,11 +25,6 @@ class Scored:
     model: str
     title: str
     abstract: str
-
-
-def is_output(row: Mapping[str, object]) -> bool:
-    """Tell whether a row has the columns that `dualuse classify` adds."""
-    return _EVER_FILLED in row and all(f"{tag}_probability" in row for tag in TAGS)
 
 
 def read_outputs(path: Path) -> Iterator[Scored]:

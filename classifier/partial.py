@@ -39,6 +39,7 @@ class State:
     flagged: dict[str, int] = field(default_factory=dict)
     reviewed: int = 0
     abstained: int = 0
+    notes: dict[str, int] = field(default_factory=dict)
     bytes: int = 0
     reject_bytes: int = 0
 

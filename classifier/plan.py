@@ -11,8 +11,10 @@ from classifier.batches import count_rows, read_batches
 from classifier.compression import format_of
 from classifier.engine import judge_batches
 from classifier.errors import InputError
+from classifier.formats import READERS
 from classifier.model import Model
 from classifier.reading import Reading
+from classifier.records import find_columns
 from classifier.run import Options
 from classifier.runrecord import source_files
 
@@ -31,13 +33,16 @@ class Plan:
     seconds: float
     model: str
     thresholds: Mapping[str, float]
+    columns: Mapping[str, tuple[str, ...]]  # where id, title and abstract are looked for, the best first
 
     def describe(self, source: object, target: object, format: str) -> str:
         """Say it in lines."""
         thresholds = ", ".join(f"{tag} {value:.3f}" for tag, value in self.thresholds.items())
+        columns = "; ".join(f"{name}: {', else '.join(found) or 'none'}" for name, found in self.columns.items())
         return (
             f"would read  {source}: {'' if self.exact else 'about '}{self.rows:,} rows, {self.bytes:,} bytes\n"
             f"would write {target}: {format}\n"
+            f"columns     {columns}\n"
             f"model       {self.model}\n"
             f"thresholds  {thresholds}\n"
             f"first rows  {self.tried:,} tried, {self.refused:,} of them would be refused\n"
@@ -58,10 +63,12 @@ def plan_run(source: str | Path | BinaryIO, model: Model, options: Options) -> P
     batches = read_batches(source, format=options.format, columns=options.columns, on_open=reading)
     started = time.perf_counter()
     tried = refused = 0
+    names: tuple[str, ...] = ()
     some = islice(batches, _TRIED)
     for batch, _ in judge_batches(some, model, profile=options.profile, threads=options.threads):
         tried += batch.rows
         refused += len(batch.refusals)
+        names = names or batch.columns
     seconds = time.perf_counter() - started
     size = sum(path.stat().st_size for path in files)
     read = reading.bytes
@@ -73,6 +80,14 @@ def plan_run(source: str | Path | BinaryIO, model: Model, options: Options) -> P
         rows = round(tried * size / read)
     share = 1 / options.shard[1] if options.shard else 1.0
     thresholds = model.thresholds[options.profile]
-    return Plan(
-        round(rows * share), exact, size, refused, tried, seconds * rows / max(tried, 1) * share, model.id, thresholds
-    )
+    seconds *= rows / max(tried, 1) * share
+    columns = _columns(names, options, format_of(files[0]))
+    return Plan(round(rows * share), exact, size, refused, tried, seconds, model.id, thresholds, columns)
+
+
+def _columns(names: tuple[str, ...], options: Options, named: str | None) -> dict[str, tuple[str, ...]]:
+    reader = READERS.get(options.format or named or "")
+    found = (reader and reader.fields) or find_columns(names)
+    wanted = options.columns
+    chosen = {"id": wanted.id, "title": wanted.title, "abstract": wanted.abstract}
+    return {field: (name,) if name else tuple(n for n in found[field] if n in names) for field, name in chosen.items()}

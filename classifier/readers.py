@@ -16,7 +16,6 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -33,10 +32,12 @@ from classifier.compression import (
     format_of,
     put_back,
 )
-from classifier.errors import InputError
+from classifier.errors import ChoiceError, InputError
 from classifier.formats import READERS
 from classifier.formats.many import Member, list_members, place_outcome, read_members
 from classifier.formats.sniff import LOOK, tell
+from classifier.formulas import release
+from classifier.headers import LOOKED_AT, ChosenColumns, check_header, cut_line, find_separator
 from classifier.parquetpieces import cut_batches, open_parquet
 from classifier.records import (
     BY_ALIAS,
@@ -46,10 +47,10 @@ from classifier.records import (
     Refusal,
     find_columns,
     find_flaw,
-    known_names,
-    show_names,
+    flaw_mend,
     to_record,
 )
+from classifier.results import is_output
 
 RowReader = Callable[[Any, str, Columns], Iterator[Any]]
 """Reads a decompressed stream (Parquet: a file, if there is one); told what to call the source, and its columns."""
@@ -64,6 +65,10 @@ _MAX_ROW = 64 * 1024 * 1024  # characters of a CSV row; what a quote that is nev
 _CELL = 16  # characters that a cell counts for beside its own: what it takes in memory, empty or not
 _MAX_HEADER = 1_000_000  # characters of the line of column names, which are written out again with every row
 _BATCH_ROWS = 1_000
+_ARRAY = re.compile(rb"\s*\[\s*[{\]]")  # of objects: a JSON document, though it be named as lines
+_TOO_DEEP = "objects or lists are nested more than 254 deep."
+_LESS_DEEP = "Leave the nested columns out."
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)[\r\n]*", re.IGNORECASE)  # which Excel writes, and reads, as a first line
 _LIST_NAME = re.compile(
     "(result|record|data|document|item|award|grant|project|work|paper|article|publication|doc|hit)s?", re.IGNORECASE
 )
@@ -75,11 +80,12 @@ def read(
     """Yield a record or a refusal for every row of a file, of standard input ("-") or of a binary stream.
 
     A folder, a pattern such as "dump/*.xml.gz" or a ZIP archive is read file by file in the order of names. The format
-    comes from `format`, else from the file's suffix, else (streams, .txt) from how the text begins. A missing file
-    and an unknown format are told at the call, the rest while reading.
+    comes from `format`, else from the file's suffix, else (streams, .txt, unknown suffixes) from how the text begins.
+    A missing file and an unknown format are told at the call, the rest while reading.
 
-    Raises InputError where the source as a whole cannot be used: missing, empty, damaged or cut short (after the
-    rows before the damage), UTF-16, without a title or abstract column, or without a column named in `columns`.
+    Raises ChoiceError where the format or a column named in `columns` is not there, InputError where the source as a
+    whole cannot be used: missing, empty, damaged or cut short (after the rows before the damage), UTF-16, or without a
+    title or abstract column.
     """
     return open_rows(source, format, columns, {})
 
@@ -98,7 +104,7 @@ def open_rows(
     read the name of its file.
     """
     if format is not None and format not in FORMATS:
-        raise InputError(f"Format {format!r} is not known. Choose one of: {', '.join(FORMATS)}.")
+        raise ChoiceError(f"Format {format!r} is not known. Choose one of: {', '.join(FORMATS)}.")
     if isinstance(source, (str, Path)) and str(source) != "-":
         path = Path(source)
         members = list_members(path, format)
@@ -111,11 +117,7 @@ def open_rows(
             return read_members(members, read_one, place)
         if not path.exists():
             raise InputError(f"{path} does not exist. Check its name and folder.")
-        if format is None and format_of(path) is None:
-            raise InputError(
-                f"{path} has an unknown suffix. Known: {SUFFIXES}. Rename it or say --format ({', '.join(FORMATS)})."
-            )
-        return _read(path, str(path), format, columns, own, on_open)
+        return _read(path, str(path), format, columns, own, on_open, format_of(path))
     if isinstance(source, (str, Path)):
         return _read(sys.stdin.buffer, "standard input", format, columns, own, on_open)
     return _read(source, "the stream", format, columns, own, on_open)
@@ -137,7 +139,7 @@ def _read(
                 found = opened[2]
                 on_open(stream)
                 whole = source if found is None and source.is_file() else None
-                yield from _parse(*opened[:2], whole, subject, format, format_of(source), columns, own)
+                yield from _parse(*opened[:2], whole, subject, format, named, columns, own)
         else:
             with decompressed(source, None, subject) as opened:
                 found = opened[2]
@@ -165,7 +167,9 @@ def _parse(
 ) -> Iterator[Any]:
     if head in (b"", _BOM):
         raise InputError(f"{subject} is empty. Check how it was made.")
-    kind = format or named or ("parquet" if head.startswith(b"PAR1") else None)
+    kind = format or named
+    if kind in (None, BY_CONTENT) and head.startswith(b"PAR1"):
+        kind = "parquet"
     if kind == "parquet":
         return own.get(kind, _read_parquet)(file or stream, subject, columns)
     if kind == "xlsx":
@@ -176,11 +180,16 @@ def _parse(
         head = head[len(_BOM) :]
     if kind in (None, BY_CONTENT) and head.lstrip()[:1] in (b"{", b"["):
         kind = "json"
+    if format is None and kind == "jsonl" and _ARRAY.match(head):
+        kind = "json"
     if kind in (None, BY_CONTENT):
         taken = stream.read(LOOK)
         kind, stream = tell(taken), put_back(taken, stream)
     if kind is None:
-        raise InputError(f"The format of {subject} cannot be told. Say --format ({', '.join(FORMATS)}).")
+        raise InputError(
+            f"The format of {subject} cannot be told, neither by its suffix nor by how it begins. Say --format "
+            f"({', '.join(FORMATS)}); known suffixes: {SUFFIXES}."
+        )
     if kind == "json" and format is None:
         lines, stream = _holds_lines(stream)
         kind = "jsonl" if lines else "json"
@@ -191,48 +200,6 @@ def _parse(
     if kind in READERS:
         return _read_rows(kind, stream, subject, columns)
     return _read_table(stream, subject, "\t" if kind == "tsv" else None, columns)
-
-
-class ChosenColumns:
-    """Watches JSON rows, which have no header, for the columns the user chose: a typing error must not pass."""
-
-    def __init__(self, columns: Columns) -> None:
-        self._missing = {name for name in (columns.id, columns.title, columns.abstract) if name}
-        self._first: Sequence[str] = ()
-
-    def see(self, row: Mapping[str, Any]) -> None:
-        """Take note of a row's columns."""
-        if self._missing:
-            self._first = self._first or tuple(row)
-            self._missing.difference_update(row)
-
-    def check(self, subject: str) -> None:
-        """Raise InputError where rows were seen, but a chosen column in none of them."""
-        if self._missing and self._first:
-            raise _no_such_column(self._missing, self._first, subject)
-
-
-def _no_such_column(missing: set[str], seen: Sequence[str], subject: str) -> InputError:
-    return InputError(
-        f"{subject} has no column {', '.join(repr(name) for name in sorted(missing))}. Columns seen: "
-        f"{show_names(seen)}. Choose among them."
-    )
-
-
-def _check_header(names: Sequence[str], columns: Columns, subject: str) -> None:
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        raise InputError(f"{subject} has several columns named {show_names(twice)}. Rename or remove all but one.")
-    missing = {name for name in (columns.id, columns.title, columns.abstract) if name} - set(names)
-    if missing:
-        raise _no_such_column(missing, names, subject)
-    found = find_columns(tuple(names))
-    if not (columns.title or columns.abstract or found["title"] or found["abstract"]):
-        raise InputError(
-            f"{subject} has no column known as a title or an abstract. Columns seen: {show_names(names)}. Known "
-            f"for a title: {known_names('title')}; for an abstract: {known_names('abstract')} (capitals, spaces "
-            "and underscores do not matter). Name yours with --title-column and --abstract-column."
-        )
 
 
 def _holds_lines(stream: io.BufferedReader) -> tuple[bool, io.BufferedReader]:
@@ -340,8 +307,13 @@ def refuse_line(line: bytes, place: int, columns: Columns, error: orjson.JSONDec
     except UnicodeDecodeError as undecodable:
         reason = f"not valid UTF-8 at byte offset {undecodable.start} of the line."
         return Refusal(place, None, reason, UTF8_MEND)
+    if "depth limit" in error.msg:
+        return Refusal(place, None, _TOO_DEEP, _LESS_DEEP)
+    mend = "Write every record as one JSON object on one line."
+    if "infinity" in error.msg:
+        mend = "Write a number that is so long as a text, in quotes."
     reason = f"not valid JSON at byte offset {len(error.doc[: error.pos].encode())} of the line: {error.msg}."
-    return Refusal(place, None, reason, "Write every record as one JSON object on one line.")
+    return Refusal(place, None, reason, mend)
 
 
 def _parse_tolerantly(data: bytes) -> Any:
@@ -360,8 +332,7 @@ def judge_value(value: Any, place: int, columns: Columns, chosen: ChosenColumns)
         # orjson reads 1,024 levels but writes 254: what could not be written back at the end is refused now.
         orjson.dumps(value)
     except orjson.JSONEncodeError:
-        reason = "objects or lists are nested more than 254 deep."
-        return Refusal(place, None, reason, "Leave the nested columns out.")
+        return Refusal(place, None, _TOO_DEEP, _LESS_DEEP)
     return to_record(value, place, columns)
 
 
@@ -371,7 +342,7 @@ def _refuse_flawed(row: Mapping[str, Any], place: int, columns: Columns) -> Refu
         for name, value in row.items():
             if flaw := find_flaw(name) or _find_deep_flaw(value):
                 field = None if find_flaw(name) else name
-                mend = UTF8_MEND if "UTF-8" in flaw else "Write null where there is no number."
+                mend = "Write null where there is no number." if "number" in flaw else flaw_mend(flaw)
                 return Refusal(place, field, flaw, mend, to_record(row, place, columns).id)
     return None
 
@@ -474,13 +445,15 @@ def _read_rows(kind: str, stream: io.BufferedReader, subject: str, columns: Colu
     reader = READERS[kind]
     chosen = ChosenColumns(columns)
     checked = kind != "xlsx"  # a sheet is a table: without columns for the texts it is refused as a whole
-    for entry in reader.read(stream, subject):
+    entries = iter(reader.read(stream, subject))
+    for entry in entries:
         if isinstance(entry, Refusal):
             yield entry
             continue
         place, row = entry
         if not checked:
-            _check_header(tuple(row), columns, subject)
+            below = _cells(itertools.chain([entry], itertools.islice(entries, LOOKED_AT)))
+            check_header(tuple(row), columns, f"The first sheet of {subject}, the one that is read,", below)
             checked = True
         chosen.see(row)
         outcome = to_record(row, place, columns, reader.fields)
@@ -526,6 +499,11 @@ class _RowLines:
         return line
 
 
+def _cells(entries: Iterable[Any]) -> Iterator[tuple[int, list[str]]]:
+    for place, row in entries:
+        yield place, [str(value).strip() for value in row.values() if value is not None]
+
+
 def _read_table(
     stream: io.BufferedReader, subject: str, delimiter: str | None, columns: Columns
 ) -> Iterator[Record | Refusal]:
@@ -533,12 +511,14 @@ def _read_table(
     # Bad bytes come through as lone surrogates, so that only the rows that hold them are refused.
     lines = _RowLines(io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=""))
     try:
-        lines.limit(_MAX_HEADER)
-        while (first := next(lines, "")) and not first.strip():
-            lines.limit(_MAX_HEADER)
+        first = _filled_line(lines)
+        if separator := _SEPARATOR_LINE.fullmatch(first):
+            delimiter, first = separator[1], _filled_line(lines)
+        if delimiter is None or (delimiter not in first and len(cut_line(first)) > 1):  # or commas in a file named .tsv
+            delimiter = find_separator(first)
+        lines.separator = delimiter
         # Strict: else a stray quote would glue rows together without a word.
-        lines.separator = delimiter or _sniff_delimiter(first)
-        rows = csv.reader(itertools.chain([first], lines), delimiter=lines.separator, strict=True)
+        rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
         header = next(rows)
     except csv.Error as error:
         raise InputError(f"{subject} has no readable column names in its first line: {error}.") from None
@@ -551,7 +531,9 @@ def _read_table(
         raise InputError(f"{subject} has blank lines only. The first line must hold the column names.")
     if any(map(find_flaw, header)):
         raise InputError(f"{subject} has column names that are not valid UTF-8. {UTF8_MEND}")
-    _check_header(header, columns, subject)
+    check_header(header, columns, subject, _cells_below(lines))
+    ours = is_output(header)
+    header = [release(name) for name in header] if ours else header
     while True:
         place = lines.number + 1
         lines.limit(_MAX_ROW)
@@ -569,26 +551,40 @@ def _read_table(
             yield Refusal(place, None, reason, "Check that its line ends and its quotes are closed.")
             continue
         if len(cells) == len(header):
-            yield _judge_cells(dict(zip(header, cells, strict=True)), place, columns)
+            values = map(release, cells) if ours else cells
+            yield _judge_cells(dict(zip(header, values, strict=True)), place, columns)
         elif cells:  # else a blank line
             reason = f"{len(cells)} cells{_span(place, lines.number)}, where the header has {len(header)}."
             yield Refusal(place, None, reason, "Quote cells that hold the separator or a line end.")
+
+
+def _filled_line(lines: _RowLines) -> str:
+    """Return the next line that is not blank, or an empty string at the end."""
+    lines.limit(_MAX_HEADER)
+    while (line := next(lines, "")) and not line.strip():
+        lines.limit(_MAX_HEADER)
+    return line
+
+
+def _cells_below(lines: _RowLines) -> Iterator[tuple[int, list[str]]]:
+    """Yield numbers and cells of the next few lines, for telling where the column names stand instead."""
+    for _ in range(LOOKED_AT):
+        lines.limit(_MAX_HEADER)
+        with contextlib.suppress(_LongRowError):
+            if not (line := next(lines, "")):
+                return
+            yield lines.number, cut_line(line)
 
 
 def _span(first: int, last: int) -> str:
     return f" from line {first} to line {last}" if last > first else ""
 
 
-def _sniff_delimiter(line: str) -> str:
-    """Choose the separator that cuts the header line into most cells; a comma if there is no telling."""
-    return max(",;\t", key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
-
-
 def _judge_cells(row: dict[str, Any], place: int, columns: Columns) -> Record | Refusal:
     outcome = to_record(row, place, columns)
     for name, cell in row.items():
         if isinstance(cell, str) and not cell.isascii() and (flaw := find_flaw(cell)):
-            return Refusal(place, name, flaw, UTF8_MEND, outcome.id)
+            return Refusal(place, name, flaw, flaw_mend(flaw), outcome.id)
     return outcome
 
 
@@ -614,7 +610,7 @@ def parquet_batches(source: Path | BinaryIO, subject: str, columns: Columns, row
             source = spool
         try:
             file = stack.enter_context(open_parquet(source))
-            _check_header(file.schema_arrow.names, columns, subject)
+            check_header(file.schema_arrow.names, columns, subject)
             yield from cut_batches(source, file, rows)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise damaged_parquet(subject, error) from error

@@ -7,6 +7,7 @@ is refused.
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,7 +26,7 @@ MAX_CHARS = 1_000_000  # per field; longer is refused, never cut
 _LONGEST_INDEX = 8 * MAX_CHARS  # of a text given as JSON of its words: the positions come on top
 MAX_ID_CHARS = 1_000  # ids end up in messages, so an id column must not be able to bring in a text
 
-UTF8_MEND = "Save the file as UTF-8, e.g. iconv -f latin1 -t utf-8 OLD > NEW."
+UTF8_MEND = "Save the file as UTF-8, e.g. iconv -f cp1252 -t utf-8 OLD > NEW (Western Windows; Latin 1 is within it)."
 
 # Spelled as _key() leaves them. The order decides; the two-letter ones are Web of Science field tags.
 _ALIASES: dict[str, tuple[str, ...]] = {
@@ -75,6 +76,10 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "topictitle",
         "displayname",
         "ti",
+        "titre",
+        "titel",
+        "título",
+        "titulo",
     ),
     "abstract": (
         "abstract",
@@ -96,6 +101,12 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "description",
         "projectdescription",
         "ab",
+        "laysummary",
+        "plainlanguagesummary",
+        "résumé",
+        "kurzfassung",
+        "zusammenfassung",
+        "resumen",
     ),
 }
 _INVERTED_INDEX = "abstractinvertedindex"
@@ -151,7 +162,12 @@ _MANY_NAMES = 1_000
 @lru_cache(maxsize=1024)
 def _key(name: str) -> str:
     """Reduce a column name so that "Award Title", "award_title" and "AwardTitle" are one."""
-    return "".join(filter(str.isalnum, name.casefold()))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", name).casefold()))
+
+
+def is_alike(name: str, other: str) -> bool:
+    """Tell whether two column names differ in capitals, spaces and punctuation alone."""
+    return _key(name) == _key(other)
 
 
 def find_columns(names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
@@ -193,14 +209,22 @@ def show_names(names: Iterable[str]) -> str:
 
 
 def find_flaw(text: str) -> str | None:
-    """Say where a text holds bytes that were not UTF-8 (or half a surrogate pair), or return None."""
+    """Say where a text holds bytes that were not UTF-8, or half a surrogate pair, or return None."""
     if text.isascii():
         return None
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        return f"not valid UTF-8 at byte offset {len(text[: error.start].encode())} of its value."
+        place = f"at byte offset {len(text[: error.start].encode())} of its value"
+        if "\udc80" <= text[error.start] <= "\udcff":  # how bytes come through that were not UTF-8
+            return f"not valid UTF-8 {place}."
+        return f"half of a surrogate pair {place}, which is no character."
     return None
+
+
+def flaw_mend(flaw: str) -> str:
+    """Say how to mend what `find_flaw` found."""
+    return UTF8_MEND if "UTF-8" in flaw else "Write the whole character, or leave it out."
 
 
 def to_record(
@@ -256,7 +280,7 @@ def _read_id(row: Mapping[str, Any], found: tuple[str, ...], chosen: str | None)
             reason = f"an id of {len(text):,} characters; at most {MAX_ID_CHARS:,} are allowed."
             raise _FieldError(name, reason, "Choose another column with --id-column.")
         if flaw := find_flaw(text):
-            raise _FieldError(name, flaw, UTF8_MEND)
+            raise _FieldError(name, flaw, flaw_mend(flaw))
         if text:
             return text
     return None
@@ -296,7 +320,7 @@ def _read_text(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
         if len(text) > MAX_CHARS:
             raise _too_long(name, len(text))
         if flaw := find_flaw(text):
-            raise _FieldError(name, flaw, UTF8_MEND)
+            raise _FieldError(name, flaw, flaw_mend(flaw))
         if text:
             return text
     return ""

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.evidence import carriers
-from classifier.results import NOTICE, TAGS, count_zones
+from classifier.notes import COUNTED
+from classifier.results import NOTICE, TAGS, count_notes, count_zones
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +68,7 @@ class Report:
         self.tagged = 0
         self.flagged = dict.fromkeys(TAGS, 0)
         self.reviewed = self.abstained = 0
+        self.notes = dict.fromkeys(COUNTED, 0)
         self.histograms = {tag: [0] * BINS for tag in TAGS}
         self._thresholds = model.thresholds[profile]
         self._top = top
@@ -98,6 +100,8 @@ class Report:
         reviewed, abstained = count_zones(results)
         self.reviewed += reviewed
         self.abstained += abstained
+        for note, rows in count_notes(results, COUNTED).items():
+            self.notes[note] += rows
         self.tagged += results.num_rows
 
     def _enqueue(
@@ -127,6 +131,7 @@ class Report:
             "flagged": self.flagged,
             "reviewed": self.reviewed,
             "abstained": self.abstained,
+            "notes": self.notes,
             "histograms": self.histograms,
             "queues": {tag: [asdict(item) for item in queue] for tag, queue in self._queues.items()},
         }
@@ -141,13 +146,14 @@ class Report:
         if (read["model"], read["profile"]) != (self.model.digest, self.profile):
             raise ValueError(f"The state of a report belongs to model {read['model']}, profile {read['profile']}.")
         self.tagged, self.flagged, self.histograms = read["tagged"], read["flagged"], read["histograms"]
-        self.reviewed, self.abstained = read["reviewed"], read["abstained"]
+        self.reviewed, self.abstained, self.notes = read["reviewed"], read["abstained"], read["notes"]
         self._queues = {tag: [_Queued(**item) for item in queue] for tag, queue in read["queues"].items()}
 
     def render(self, *, source: str, refused: int = 0, date: str | None = None) -> str:
         """Return the page. `source` names what was scored; a `date` is shown only where one is given."""
         counts = [("Source", source), ("Rows in", f"{self.tagged + refused:,}"), ("Tagged", f"{self.tagged:,}")]
         counts += [("For review", f"{self.reviewed:,} (no tag flagged)"), ("Abstained", f"{self.abstained:,}")]
+        counts += [(note[0].upper() + note[1:], f"{rows:,}") for note, rows in self.notes.items() if rows]
         counts.append(("Refused", f"{refused:,}"))
         if date is not None:
             counts.append(("Date", date))

@@ -3,7 +3,7 @@
 `as_row` gives the flat column names that every output shares: JSONL, CSV, Parquet and the service.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,19 @@ class Result:
             row[f"{tag}_decision"] = judgement.decision
             row[f"{tag}_role"] = judgement.role
         return row | {"notes": list(self.notes), "model": self.model}
+
+
+def is_output(columns: Collection[str]) -> bool:
+    """Tell whether columns are those of a row that `dualuse classify` wrote."""
+    return "model" in columns and all(f"{tag}_probability" in columns for tag in TAGS)
+
+
+def count_notes(results: "pa.RecordBatch", wanted: Collection[str]) -> dict[str, int]:
+    """Count the rows of judged records that have each of the `wanted` notes."""
+    import pyarrow.compute as pc
+
+    counts = pc.value_counts(results.column("notes").flatten()).to_pylist()
+    return {entry["values"]: entry["counts"] for entry in counts if entry["values"] in wanted}
 
 
 def count_zones(results: "pa.RecordBatch") -> tuple[int, int]:

@@ -23,18 +23,20 @@ from classifier.compression import compression_of
 from classifier.duplicates import DuplicateGroups, Fingerprints, fingerprint
 from classifier.encoders import GROUP, KEEP, open_encoder
 from classifier.engine import in_order, is_own_id, judge_batch, look_ahead
-from classifier.errors import DualuseError, InputError
+from classifier.errors import DualuseError, InputError, ResumeError
 from classifier.model import Model
+from classifier.notes import COUNTED
 from classifier.partial import Direct, Partial, State, Store, partial_folder
 from classifier.places import find_clash
 from classifier.reading import Reading
-from classifier.records import BY_ALIAS, Columns, Refusal
+from classifier.records import BY_ALIAS, Columns, Refusal, show_names
 from classifier.report import Report
-from classifier.results import count_zones
+from classifier.results import count_notes, count_zones
 from classifier.room import check_room
 from classifier.runrecord import (
     FORMAT,
     FileDigest,
+    changes_since,
     describe_file,
     finished_record,
     identify,
@@ -90,7 +92,8 @@ class Limit:
 class Summary:
     """Counts of one run: rows scored, refused and (by an earlier, unfinished run) already done; flags per tag.
 
-    `reviewed`: rows for review with no tag flagged; `abstained`: rows with no decision.
+    `reviewed`: rows for review with no tag flagged; `abstained`: rows with no decision; `notes`: rows per note of
+    `notes.COUNTED`; `columns`: those of the source's first record.
     """
 
     scored: int = 0
@@ -99,6 +102,8 @@ class Summary:
     flagged: Counter[str] = field(default_factory=Counter)
     reviewed: int = 0
     abstained: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
+    columns: tuple[str, ...] = ()
     seconds: float = 0.0
     share: float | None = None  # of the source that was read, where its size is known
     finished_before: bool = False
@@ -107,6 +112,21 @@ class Summary:
     def rows(self) -> int:
         """Rows read: each was either scored or refused."""
         return self.scored + self.refused
+
+    def remarks(self) -> list[str]:
+        """Say in lines what a user might not expect: an empty source, texts that are missing, why none was judged."""
+        if not self.rows:
+            return ["No record was in it: check that it is what you meant to read."]
+        counted = [f"{note} {self.notes[note]:,}" for note in COUNTED if self.notes[note]]
+        lines = [f"notes: {', '.join(counted)}"] if counted else []
+        for field_, other in (("abstract", "title"), ("title", "abstract")):
+            if self.scored and self.notes[f"no {field_}"] == self.scored:
+                seen = f" Columns seen: {show_names(self.columns)}." if self.columns else ""
+                lines.append(
+                    f"No record has {'an' if field_ == 'abstract' else 'a'} {field_}: all were judged by their {other} "
+                    f"alone.{seen} If one of them holds it, name it with --{field_}-column."
+                )
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +180,8 @@ def classify_dump(
     be written about the run. `restart` drops what an
     earlier, unfinished run left. `on_refusal` and `on_batch` are told of each refused row and of the counts so far.
 
-    Raises InputError where the source as a whole cannot be used or too many rows are refused, ResumeError where an
-    unfinished run with other input, model or options is in the way; then no target is written.
+    Raises InputError where the source as a whole cannot be used or too many rows are refused, ResumeError where a
+    run with other input, model or options is in the way, finished or not; then no target is written.
     """
     options = options or Options()
     if options.keep not in KEEP:
@@ -217,8 +237,14 @@ class _Job:
     def to_file(self, target: Path, rejects: Path | None, restart: bool) -> Summary:
         """Write a file by way of OUT.partial, or tell that it was written before."""
         identity = self._identity(rejects)
-        record = finished_record(target, identity) if self._files and not restart else None
-        if record:
+        record = finished_record(target) if self._files and not restart else None
+        changes = changes_since(record, identity) if record else []
+        if changes and not partial_folder(target).exists():  # what is kept there is compared by itself
+            raise ResumeError(
+                f"{target} is finished, by another run: {'; '.join(changes)}. Choose another OUT, or say --restart to "
+                "replace it."
+            )
+        if record and not changes:
             shutil.rmtree(partial_folder(target), ignore_errors=True)
             self._summary.finished_before = True
             self._summary.scored, self._summary.refused = record["scored"], record["refused"]
@@ -417,6 +443,8 @@ class _Job:
         reviewed, abstained = count_zones(results)
         summary.reviewed += reviewed
         summary.abstained += abstained
+        summary.notes.update(count_notes(results, COUNTED))
+        summary.columns = summary.columns or batch.columns
         for refusal in batch.refusals:
             self._on_refusal(refusal)
         if self._options.max_refused:
@@ -432,6 +460,7 @@ class _Job:
         self._summary.scored, self._summary.refused = state.scored, state.refused
         self._summary.flagged = Counter(state.flagged)
         self._summary.reviewed, self._summary.abstained = state.reviewed, state.abstained
+        self._summary.notes = Counter(state.notes)
 
     def _state(self) -> State:
         summary = self._summary
@@ -442,6 +471,7 @@ class _Job:
             dict(summary.flagged),
             reviewed=summary.reviewed,
             abstained=summary.abstained,
+            notes=dict(summary.notes),
         )
 
     def _write_record(
@@ -477,6 +507,7 @@ class _Job:
             "flagged": dict(sorted(state.flagged.items())),
             "reviewed": state.reviewed,
             "abstained": state.abstained,
+            "notes": {note: state.notes.get(note, 0) for note in COUNTED},
             "thresholds": {
                 "flag": dict(self._model.thresholds[self._options.profile]),
                 "review": dict(self._model.review_thresholds),

@@ -18,6 +18,7 @@ from classifier.errors import DualuseError
 from classifier.formats import xlsx
 from classifier.formats.many import list_members
 from classifier.model import Model, load
+from classifier.partial import differences
 
 FORMAT = 1
 _END = 1 << 20
@@ -103,17 +104,21 @@ class FileDigest:
         self._file.close()
 
 
-def finished_record(target: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the record of this very run if its outputs are in place already, else None."""
+def finished_record(target: Path) -> dict[str, Any] | None:
+    """Return the record of the run that wrote `target`, if its outputs are in place as it left them, else None."""
     try:
         record: dict[str, Any] = orjson.loads(record_path(target).read_bytes())
-        same = record["identity"] == orjson.loads(orjson.dumps(identity))
         whole = all(
             _at(target, entry).stat().st_size == entry["bytes"] for entry in (*record["outputs"], *record["pages"])
         )
-        return record if same and whole else None
+        return record if whole and isinstance(record["identity"], dict) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def changes_since(record: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
+    """Say what of input, model or options is another now than in the record of a run; nothing for the same run."""
+    return differences(record["identity"], orjson.loads(orjson.dumps(identity)))
 
 
 def describe_file(path: Path, beside: Path, format: str, rows: int, sha256: str | None = None) -> dict[str, Any]:

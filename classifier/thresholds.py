@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from classifier.errors import InputError
+from classifier.errors import ChoiceError, InputError
 from classifier.model import Model
 
 FORMAT = 1
+_MEND = "Make the file with `dualuse thresholds ... -o FILE`."
 
 
 def to_file(model: Model, flag: Mapping[str, float], review: Mapping[str, float], made: Mapping[str, Any]) -> str:
@@ -25,18 +26,19 @@ def to_file(model: Model, flag: Mapping[str, float], review: Mapping[str, float]
 def use_file(model: Model, path: Path) -> tuple[Model, str]:
     """Return the model with the thresholds of a file, and the profile under which it has them.
 
-    Raises InputError where the file cannot be read or was made for another model, DualuseError where a threshold is
-    missing or no probability.
+    Raises ChoiceError where there is no such file, InputError where it cannot be read or was made for another model,
+    DualuseError where a threshold is missing or no probability.
     """
     try:
         content = json.loads(path.read_bytes())
         found, digest = content["format"], content["model"]["digest"]
         flag, review = ({str(tag): float(p) for tag, p in content[part].items()} for part in ("flag", "review"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: cannot be read as thresholds ({type(error).__name__}: {error}). "
-            "Make the file with `dualuse thresholds ... -o FILE`."
-        ) from error
+    except FileNotFoundError as error:
+        raise ChoiceError(f"{path}: no such file. {_MEND}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. Check its access rights.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} holds no thresholds, or is damaged. {_MEND}") from error
     if found != FORMAT:
         raise InputError(f"{path}: format {found!r}; this version reads {FORMAT}. Make the file again.")
     if digest != model.digest:

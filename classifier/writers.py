@@ -11,7 +11,6 @@ import errno
 import io
 import math
 import os
-import re
 import secrets
 import shutil
 import stat
@@ -30,7 +29,8 @@ from typing import Any, BinaryIO, Protocol
 import orjson
 
 from classifier.compression import compressing, compression_of, format_of, lend
-from classifier.errors import DualuseError
+from classifier.errors import DualuseError, UseError
+from classifier.formulas import guard
 from classifier.results import TAGS
 from classifier.sheet import Cell, Sheet
 
@@ -42,8 +42,6 @@ _PROBABILITIES = tuple(f"{tag}_probability" for tag in TAGS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How our own lists read in a table cell; every other list is written as JSON.
 _SEPARATORS = {"tags": " ", "notes": "; "}
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?")
 
 
 class Writer(Protocol):
@@ -59,12 +57,12 @@ class Writer(Protocol):
 def output_format(target: str | Path, format: str | None = None) -> str:
     """Return the format of an output: as said, else by its suffix; JSON Lines on standard output.
 
-    Raises DualuseError where it is not one that is written.
+    Raises UseError where it is not one that is written.
     """
     kind = format or ("jsonl" if str(target) == "-" else format_of(Path(target)))
     if kind is None or kind not in OUTPUT_FORMATS:
         seen = f"Format {format!r}" if format else f"The suffix of {target}"
-        raise DualuseError(f"{seen} is not one that is written. Choose one of: {', '.join(OUTPUT_FORMATS)}.")
+        raise UseError(f"{seen} is not one that is written. Choose one of: {', '.join(OUTPUT_FORMATS)}.")
     return kind
 
 
@@ -270,7 +268,7 @@ class _Lines(list[bytes]):
 def table_header(columns: Iterable[str], delimiter: str) -> bytes:
     """Return the header line of a CSV or TSV file."""
     lines = _Lines()
-    csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerow([_defuse(name) for name in columns])
+    csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerow([guard(name) for name in columns])
     return b"".join(lines)
 
 
@@ -299,7 +297,7 @@ def _as_cell(name: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float, Decimal)):
         return str(value)
-    return _defuse(_as_text(name, value))
+    return guard(_as_text(name, value))
 
 
 def _as_text(name: str, value: Any) -> str:
@@ -310,11 +308,6 @@ def _as_text(name: str, value: Any) -> str:
     text = value if isinstance(value, str) else as_plain(value)
     text.encode()
     return text
-
-
-def _defuse(text: str) -> str:
-    """Keep a spreadsheet from running a text as a formula; plain numbers stay what they are."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
 
 
 class _Xlsx(_Blocks):

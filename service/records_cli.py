@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from classifier.errors import InputError
 from classifier.model import load
 from classifier.readers import read
 from classifier.records import Record, Refusal, to_record
 from classifier.writers import open_writer, replacing
-from service.chain import START, Fault, Link, last_head, parse_head, walk
+from service.chain import START, ChainError, Fault, Link, last_head, parse_head, walk
 from service.cli import read_settings
 from service.records import FILE_NAME, determination, entries, faults, replay
+from service.settings import ENV_PREFIX
 
 _SHOWN_FAULTS = 20
 
@@ -26,11 +28,21 @@ def _default_file() -> Path:
     return read_settings().data_dir / FILE_NAME
 
 
+def _check_file(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
+    if not path.is_file():
+        told = context.get_parameter_source("path") is ParameterSource.COMMANDLINE
+        mend = f"set {ENV_PREFIX}DATA_DIR to the service's folder; it keeps records with {ENV_PREFIX}RECORDS=1"
+        where = "" if told else f" Name the file with --file, or {mend}."
+        raise click.BadParameter(f"{path} is no file.{where}")
+    return path
+
+
 _file_option = click.option(
     "--file",
     "path",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
     default=_default_file,
+    callback=_check_file,
     show_default=f"{FILE_NAME} in DUALUSE_DATA_DIR",
     help="The file of records.",
 )
@@ -50,7 +62,10 @@ def verify(path: Path, heads: tuple[str, ...]) -> None:
     Entries missing from the end, and a file that was written anew, show only against a --head that was kept
     elsewhere.
     """
-    kept = {head.count: head for head in map(parse_head, heads)}
+    try:
+        kept = {head.count: head for head in map(parse_head, heads)}
+    except ChainError as error:
+        raise click.BadParameter(str(error), param_hint="--head") from error
     if len(kept) < len(set(heads)):
         raise click.UsageError("Two heads have one count but different hashes: one of them is of another file.")
     end, problems, missing = START, 0, dict(kept)

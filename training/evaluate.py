@@ -17,7 +17,7 @@ from classifier.errors import InputError
 from classifier.model import Model
 from classifier.readers import read
 from classifier.records import BY_ALIAS, Columns, Record, Refusal
-from classifier.results import ROLES, TAGS, Result
+from classifier.results import ROLES, TAGS, Result, is_output
 from training.baselines import keyword_list, tfidf_logistic
 from training.featurestore import tag_matrix
 from training.labels import Label, kind_of, label_of
@@ -57,7 +57,7 @@ class LabelledRecords:
 def read_labelled(source: Path, split: str | None = None, columns: Columns = BY_ALIAS) -> LabelledRecords:
     """Read records that carry `tags` (a list, or names joined by spaces), optionally one split of them.
 
-    Raises InputError where a record has no `tags`, an unknown tag, or none is left.
+    Raises InputError where a record has no `tags`, those of a model or an unknown one, or none is left.
     """
     records, labels, refused = [], [], []
     for item in read(source, columns=columns):
@@ -65,6 +65,13 @@ def read_labelled(source: Path, split: str | None = None, columns: Columns = BY_
             refused.append(item)
             continue
         row = dict(item.source)
+        if is_output(row):  # its `tags` are a model's; a column of that name in the source went out as `source_tags`
+            row["tags"] = row.get("source_tags")
+            if row["tags"] is None:
+                raise InputError(
+                    f"{source} is an output of `dualuse classify`: its `tags` are what a model said, no labels. Give "
+                    "records labelled by people, or put their labels into a column `source_tags`."
+                )
         if row.get("tags") is None:
             raise InputError(f"{source}, row {item.row} (id {item.id!r}): no `tags`; give a list, empty for none.")
         if isinstance(row["tags"], str):

@@ -17,6 +17,7 @@ from classifier.errors import InputError
 from classifier.records import Record, Refusal, show_names
 
 _WILD = frozenset("*?[")
+_ONE_BY_ONE = ("json", "xml")  # formats of which funders give a file an award
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ def list_members(source: str | Path, format: str | None = None) -> list[Member] 
             f"{source} holds files of no known format: {show_names(sorted(unknown))}. Known suffixes: {SUFFIXES}. "
             "Move them away, name a pattern such as 'FOLDER/*.json', or say --format to read every file as that."
         )
+    empty = [member.name for member in members if member.inside is None and not member.path.stat().st_size]
+    if stops := [name for name in empty if (format or format_of(Path(name))) not in _ONE_BY_ONE]:
+        raise InputError(
+            f"{source} holds empty files: {show_names(sorted(stops))}. Fetch them again or move them away."
+        )
     if not members:
         raise InputError(f"{source} holds no file to read. Check the name, and that the files are not hidden.")
     return sorted(members, key=lambda member: member.name)
@@ -89,7 +95,7 @@ def read_members(
                         begun = True
                         yield place(outcome, member.name)
             except InputError as error:
-                if begun or format_of(Path(member.name)) not in ("json", "xml"):
+                if begun or format_of(Path(member.name)) not in _ONE_BY_ONE:
                     raise
                 reason = f"in {member.name}: the file cannot be used. {error}"
                 yield Refusal(1, None, reason, "Mend the file or move it away.", f"{member.name}:row-1")

@@ -24,7 +24,7 @@ def tell(head: bytes) -> str | None:
         if line.search(text):
             return format
     header = text.partition("\n")[0]
-    for format, delimiters in (("tsv", "\t"), ("csv", ",;")):
+    for format, delimiters in (("tsv", "\t"), ("csv", ",;|")):
         for delimiter in delimiters:
             cells = [cell.strip('"') for cell in header.split(delimiter)]
             found = find_columns(tuple(cells)) if len(cells) > 1 else {}

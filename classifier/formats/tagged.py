@@ -80,6 +80,7 @@ def read_tagged(stream: io.BufferedReader, subject: str, dialect: Dialect) -> It
     text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=None)
     record: _Open | None = None
     seen = False
+    closed = unclosed = 0  # records that ended with a line of their own, or by the next one's beginning
     place = 0
     while line := text.readline(_MAX_LINE):
         place += 1
@@ -92,6 +93,8 @@ def read_tagged(stream: io.BufferedReader, subject: str, dialect: Dialect) -> It
         tag, value = match["tag"], (match["value"] or "").strip()
         if tag == dialect.last or tag == dialect.first:
             if record is not None:
+                closed += tag == dialect.last
+                unclosed += tag != dialect.last
                 yield _finish(record, dialect)
             record = None
         if tag == dialect.last or tag in dialect.outside:
@@ -99,7 +102,7 @@ def read_tagged(stream: io.BufferedReader, subject: str, dialect: Dialect) -> It
         if record is None:
             record, seen = _Open(place), True
         record.add(tag, value)
-    if record is not None and dialect.last:
+    if record is not None and dialect.last and (closed or not unclosed):  # else its maker writes no such line
         reason = f"breaks off: the file ends before its {dialect.last} line."
         yield Refusal(record.place, None, reason, f"Export it again, or add the {dialect.last} line if all is there.")
     elif record is not None:

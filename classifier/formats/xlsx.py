@@ -40,8 +40,8 @@ def read(stream: io.BufferedReader, subject: str) -> Iterator[tuple[int, dict[st
             ) from error
         except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError, SyntaxError) as error:
             raise InputError(
-                f"{subject} cannot be read as an Excel workbook ({type(error).__name__}): it is damaged, cut short, "
-                "locked with a password, or of an older kind. Save it again as .xlsx or as 'CSV UTF-8'."
+                f"{subject} cannot be read as an Excel workbook: it is damaged, cut short, locked with a password, of "
+                "an older kind, or no workbook at all. Save it again as .xlsx or as 'CSV UTF-8'."
             ) from error
 
 
@@ -62,6 +62,7 @@ def _read_first_sheet(file: IO[bytes], subject: str) -> Iterator[tuple[int, dict
     sheet.reset_dimensions()  # some tools write a wrong size, and rows beyond it would be lost
     names: list[str] = []
     slots = 0
+    filled = False
     for place, cells in enumerate(sheet.iter_rows(values_only=True), 1):
         slots += len(cells)
         if place > MAX_ROWS or slots > _MAX_CELLS:
@@ -82,9 +83,11 @@ def _read_first_sheet(file: IO[bytes], subject: str) -> Iterator[tuple[int, dict
             if value is not None and (number > len(names) or not names[number - 1]):
                 row[_free(f"column {get_column_letter(number)}", names)] = value
         yield place, row
-    if not names:
+        filled = True
+    if not names or (not filled and len(book.sheetnames) > 1):
+        what = "no row below the names in its" if names else "an empty"
         raise InputError(
-            f"{subject} has an empty first sheet, {sheet.title!r}; its sheets: {show_names(book.sheetnames)}. Only the "
+            f"{subject} has {what} first sheet, {sheet.title!r}; its sheets: {show_names(book.sheetnames)}. Only the "
             "first is read: move the one that holds the records to the front."
         )
 

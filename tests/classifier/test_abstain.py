@@ -28,6 +28,17 @@ def test_a_text_in_another_language_gets_no_decision_and_is_told_why(fast: Model
     assert abstain.NOT_ENGLISH in notes
 
 
+@pytest.mark.parametrize("language", ["fr", "de", "es"])
+def test_an_english_abstract_with_its_translation_is_judged_and_says_so(fast: Model, language: str) -> None:
+    english = ENGLISH[0][1]
+    foreign = " ".join(row["abstract"] for row in FOREIGN if row["language"] == language)
+    for text in (f"{english} {foreign}", f"{foreign} {english}"):
+        found, notes = decisions(fast, "", text)
+        assert "abstain" not in found
+        assert abstain.PARTLY_ENGLISH in notes
+    assert decisions(fast, ENGLISH[0][0], foreign)[0] == {"abstain"}  # an English title is no good part
+
+
 def test_english_texts_are_judged_with_and_without_their_abstract(fast: Model) -> None:
     for documents in (ENGLISH, [("", text) for _, text in ENGLISH]):
         assert not [result.notes for result in fast.classify(documents) if any("abstained" in n for n in result.notes)]

@@ -93,7 +93,7 @@ def test_refused_records_are_listed_with_row_field_reason_and_mend_and_the_rest_
     assert [reject["row"] for reject in rejects] == [7, 9]
     assert all(reject["reason"] and reject["mend"] for reject in rejects)
     write(source, good % 1)
-    assert run("classify", source, "-o", out).returncode == 0
+    assert run("classify", source, "-o", out, "--restart").returncode == 0
     assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
 
 
@@ -320,6 +320,14 @@ def test_too_many_refused_records_fail_and_leave_no_output(tmp_path: Path) -> No
 def test_a_dry_run_tells_rows_bytes_and_thresholds_and_writes_nothing(tmp_path: Path, shipped: Model) -> None:
     done = run("classify", PAPERS, "-o", tmp_path / "out.parquet", "--dry-run")
     assert done.returncode == 0
-    for told in ("20 rows", f"{PAPERS.stat().st_size:,} bytes", shipped.id, "drones 0.", "Nothing was written"):
+    columns = "columns     id: id; title: title; abstract: abstract"
+    for told in (
+        columns,
+        "20 rows",
+        f"{PAPERS.stat().st_size:,} bytes",
+        shipped.id,
+        "drones 0.",
+        "Nothing was written",
+    ):
         assert told in done.stderr.decode()
     assert list(tmp_path.iterdir()) == []

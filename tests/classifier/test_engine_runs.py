@@ -219,7 +219,9 @@ def test_a_finished_run_is_not_done_again_unless_asked(tmp_path: Path, quick: An
     classify_dump(source, tmp_path / "out.jsonl", quick, restart=True)
     assert quick.scored == 90
     make_dump(source, 50)
-    assert classify_dump(source, tmp_path / "out.jsonl", quick).scored == 50
+    with pytest.raises(ResumeError, match=r"in\.jsonl bytes was.*--restart"):
+        classify_dump(source, tmp_path / "out.jsonl", quick)
+    assert classify_dump(source, tmp_path / "out.jsonl", quick, restart=True).scored == 50
 
 
 def test_a_run_with_other_input_model_or_options_is_not_taken_up_and_the_change_is_named(

@@ -66,6 +66,15 @@ def test_the_first_sheet_is_read_with_its_first_filled_row_as_names(tmp_path):
     assert (empty.row, empty.id) == (6, "A-3")
 
 
+def test_records_on_another_sheet_than_the_first_are_told():
+    for first in ([["readme"]], [["readme"], ["Exported in May."]]):
+        data = workbook(first, [["title"], ["Sails"]])
+        with pytest.raises(InputError, match="first sheet"):
+            list(read(io.BytesIO(data), format="xlsx"))
+    with pytest.raises(InputError, match="seem to stand in row 2"):
+        list(read(io.BytesIO(workbook([["Awards"], ["title", "abstract"]])), format="xlsx"))
+
+
 def test_a_sheet_is_read_whole_though_its_tool_wrote_a_wrong_size():
     def shrink(name, part):
         return part.replace(b'ref="A1:G6"', b'ref="A1"')
@@ -252,6 +261,13 @@ def test_a_funders_broken_file_is_refused_and_the_rest_goes_on(folder):
     refused = [one for one in found if isinstance(one, Refusal)]
     assert [one.id for one in refused] == ["a1.json:row-1", "a3.xml:row-1", "b/part.jsonl:row-2"]
     assert "not valid JSON" in refused[0].reason
+
+
+def test_all_empty_files_of_a_folder_are_named_at_once_before_anything_is_read(tmp_path):
+    for name in ("a.csv", "b.csv", "c.jsonl"):
+        (tmp_path / name).write_bytes(b"title\nSails\n" if name == "a.csv" else b"")
+    with pytest.raises(InputError, match=r"empty files: b\.csv, c\.jsonl\."):
+        read(tmp_path)
 
 
 def test_a_table_that_cannot_be_used_stops_a_folder(folder):
