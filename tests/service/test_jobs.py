@@ -135,7 +135,7 @@ def test_what_cannot_be_read_fails_with_the_reason_and_leaves_nothing(jobs: Test
     assert status["state"] == "failed"
     assert status["failure"].startswith("The upload has no column known as a title or an abstract")
     assert str(data_dir) not in status["failure"]
-    assert not list((data_dir / "jobs").iterdir())
+    wait_until(lambda: not list((data_dir / "jobs").iterdir()))
     for part in ("result", "rejects"):
         assert "failed" in check_problem(jobs.get(f"/v1/jobs/{status['id']}/{part}"), 409)["detail"]
 
