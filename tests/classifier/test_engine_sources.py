@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from classifier import DualuseError, Model, Record
+from classifier import DualuseError, Model, Record, ResumeError
 from classifier.batches import count_rows, read_batches
 from classifier.partial import partial_folder
 from classifier.readers import read
@@ -81,7 +81,9 @@ def test_a_run_over_many_files_is_taken_up_and_its_inputs_are_verified(tmp_path:
     assert inputs == {path.name for path in folder.iterdir()}
     (folder / "c.csv").write_text("title,n\nLoam,1\n,2\n")
     assert [finding.subject for finding in verify_run(out) if finding.problem] == [str(folder / "c.csv")]
-    assert classify_dump(folder, out, quick, options).finished_before is False
+    with pytest.raises(ResumeError, match="c.csv"):  # what is finished is not replaced unasked
+        classify_dump(folder, out, quick, options)
+    assert classify_dump(folder, out, quick, options, restart=True).finished_before is False
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
