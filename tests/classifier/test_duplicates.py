@@ -5,14 +5,12 @@ import json
 import random
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.duplicates import DuplicateGroups, fingerprint
-from classifier.errors import InputError
 from tests.conftest import ROOT
 
 Text = tuple[str, str]
@@ -42,7 +40,7 @@ def groups(texts: list[Text], state: DuplicateGroups | None = None, prefix: str 
     for start in range(0, len(texts), batch):
         part = texts[start : start + batch]
         ids = [f"{prefix}{start + i}" for i in range(len(part))]
-        found += state.assign(ids, [title for title, _ in part], [abstract for _, abstract in part])
+        found += state.place(ids, fingerprint([title for title, _ in part], [abstract for _, abstract in part]))
     return found
 
 
@@ -139,8 +137,8 @@ def test_texts_of_a_few_words_are_never_duplicates(text: Text) -> None:
 
 def test_an_empty_batch_and_missing_texts_are_no_trouble() -> None:
     state = DuplicateGroups()
-    assert state.assign([], [], []) == []
-    assert state.assign(["a", "b", "c"], [None, TITLE, None], [ABSTRACT, None, None]) == ["a", "b", "c"]
+    assert state.place([], fingerprint([], [])) == []
+    assert state.place(["a", "b", "c"], fingerprint([None, TITLE, None], [ABSTRACT, None, None])) == ["a", "b", "c"]
 
 
 def test_short_texts_are_duplicates_only_when_exactly_alike() -> None:
@@ -200,30 +198,3 @@ def test_many_records_grow_the_tables_and_are_all_found_again() -> None:
     state = DuplicateGroups()
     assert groups(texts, state) == [str(i) for i in range(len(texts))]
     assert groups(texts, state, "again-") == [str(i) for i in range(len(texts))]
-    assert state.count == len(texts)
-
-
-def test_a_run_goes_on_from_a_saved_state_as_if_never_interrupted(tmp_path: Path) -> None:
-    texts = [*WORKS, *((title, " ".join(abstract.split()[5:])) for title, abstract in WORKS)]
-    whole = groups(texts)
-    state = DuplicateGroups()
-    half = len(texts) // 3
-    found = groups(texts[:half], state)
-    state.save(tmp_path / "groups.npz")
-    rest = texts[half:]
-    ids = [str(half + i) for i in range(len(rest))]
-    resumed = DuplicateGroups.load(tmp_path / "groups.npz")
-    assert found + resumed.assign(ids, [t for t, _ in rest], [a for _, a in rest]) == whole
-
-
-def test_a_damaged_state_is_named_and_not_used(tmp_path: Path) -> None:
-    path = tmp_path / "groups.npz"
-    path.write_bytes(b"not a state")
-    with pytest.raises(InputError, match=r"groups\.npz"):
-        DuplicateGroups.load(path)
-    state = DuplicateGroups()
-    groups(WORKS, state)
-    state.save(path)
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"groups\.npz"):
-        DuplicateGroups.load(path)
