@@ -55,7 +55,7 @@ Document = Record | str | tuple[str, str] | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """What one pass over a batch tells: arrays by document, and notes."""
+    """What the n-grams of a batch tell: arrays by document, and notes."""
 
     margins: scoring.FloatArray  # (documents, tags)
     known: Int64Array  # n-grams of the table
@@ -198,15 +198,6 @@ class Model:
         other.thresholds = {**self.thresholds, profile: dict(flag)}
         other.review_thresholds = dict(review)
         return other
-
-    def flags(self, probability: scoring.FloatArray, profile: str = "balanced") -> npt.NDArray[np.bool_]:
-        """Tell where probabilities (documents, tags) reach the profile's thresholds."""
-        result: npt.NDArray[np.bool_] = self._zones(probability, profile) == _FLAG
-        return result
-
-    def decide(self, probability: float, tag: str, profile: str = "balanced") -> str:
-        """Return the decision that thresholds alone give on one probability: `flag`, `review` or `clear`."""
-        return DECISIONS[self._zones(np.full((1, len(TAGS)), probability), profile)[0, TAGS.index(tag)]]
 
     def classify(self, documents: Iterable[Document], *, profile: str = "balanced") -> list[Result]:
         """Judge documents: texts, (title, abstract) pairs, mappings with those names, or Records.

@@ -46,22 +46,6 @@ def values(counts: Counts, idf: npt.NDArray[np.uint16], tf_levels: Int64Array) -
     return result
 
 
-def margins(
-    counts: Counts,
-    size: int,
-    idf: npt.NDArray[np.uint16],
-    tf_levels: Int64Array,
-    weights: npt.NDArray[np.int16],
-    scale: FloatArray,
-    intercept: FloatArray,
-) -> FloatArray:
-    """Return one margin per document and tag: array (size, tags).
-
-    A text of which nothing is known gets the intercepts.
-    """
-    return weighted(*sums(counts, size, idf, tf_levels, weights), scale, intercept)
-
-
 def sums(
     counts: Counts, size: int, idf: npt.NDArray[np.uint16], tf_levels: Int64Array, weights: npt.NDArray[np.int16]
 ) -> tuple[Int64Array, Int64Array]:
@@ -80,7 +64,7 @@ def sums(
 
 
 def weighted(dot: Int64Array, norm: Int64Array, scale: FloatArray, intercept: FloatArray) -> FloatArray:
-    """Turn the exact sums into margins: array (documents, tags)."""
+    """Turn the exact sums into margins: array (documents, tags); where nothing is known, the intercepts."""
     result: FloatArray = dot / np.sqrt(norm.astype(np.float64))[:, None] * scale + intercept
     return result
 
