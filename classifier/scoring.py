@@ -14,6 +14,7 @@ import numpy.typing as npt
 from classifier.features import Int64Array, Ngrams, UInt64Array
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01
