@@ -6,8 +6,8 @@ first record of the group only: groups do not creep along chains, and memory gro
 The surprising rule: groups are never united. A record that resembles the firsts of two groups joins the one that it
 resembles more, and both groups stay.
 
-A million records of 1,370 characters take about 70 s to fingerprint, on any thread, and 35 s to place, on one; a
-million different works take 0.4 GB, 0.5 GB at times. `docs/duplicates.md` says what is found and what is not.
+Fingerprints can be taken on any thread, which is most of the work; records are placed on one, in order.
+`docs/duplicates.md` says what is found and what is not, and what it costs; `benchmarks/duplicates.py` measures it.
 """
 
 from collections.abc import Sequence
