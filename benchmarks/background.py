@@ -57,16 +57,19 @@ def what_becomes_of_flags(model: Model, labelled: LabelledRecords) -> Iterator[s
     """Yield, by rule, how many flags move to review, how many of them are false by the labels, and macro F1 after."""
     documents = labelled.documents
     probability = model.probabilities(documents)
-    flag = model.flags(probability)
     truth = np.array([[tag in label.tags for tag in TAGS] for label in labelled.labels])
+    flag_from, review_from = (
+        np.array([thresholds[tag] for tag in TAGS])
+        for thresholds in (model.thresholds["balanced"], model.review_thresholds)
+    )
+    flag = probability >= flag_from
     yield f"{flag.sum()} flags, {(flag & ~truth).sum()} false, macro F1 {_macro_f1(truth, flag):.4f}"
-    review = np.array([model.review_thresholds[tag] for tag in TAGS])
     for name, cut_out in (("background", _without_background), ("possible uses", without_uses)):
         edited = {row: cut_out(documents[row]) for row in np.flatnonzero(flag.any(axis=1)).tolist()}
         texts = {row: text for row, text in edited.items() if text is not None}
         left = probability.copy()
         left[list(texts)] = model.probabilities(list(texts.values()))
-        for outcome, moved in (("no flag", flag & ~model.flags(left)), ("clear", flag & (left < review))):
+        for outcome, moved in (("no flag", flag & (left < flag_from)), ("clear", flag & (left < review_from))):
             shipped = " (the rule)" if (name, outcome) == ("possible uses", "clear") else ""
             yield (
                 f"{outcome} without {name}{shipped}: {moved.sum()} to review, {(moved & ~truth).sum()} false, "

@@ -8,7 +8,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -121,9 +121,7 @@ def _with_words(change: Change, record: Record | None, old: Model, new: Model) -
     rising = change.new_probability > change.old_probability
     most = sorted(moved.items(), key=lambda item: (-item[1] if rising else item[1], item[0]))[:WORDS]
     words = tuple((word, round(part, 4)) for word, part in most if (part > 0) == rising and part)
-    return Change(
-        **{name: getattr(change, name) for name in Change.__dataclass_fields__ if name != "words"}, words=words
-    )
+    return replace(change, words=words)
 
 
 def _joined(old: Path, new: Path, found: Comparison) -> Iterator[tuple[Scored, Scored]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from classifier import namerules
 from classifier.features import hash_words
-from classifier.redaction import TELLING, lexicon
+from classifier.redaction import TELLING, name_lists
 
 _FILTER_BITS = 17  # for some 8,000 words; stays in the processor's nearest memory
 _FREE = np.uint64(0)
@@ -38,7 +38,7 @@ TABLES: Any = numba.types.Tuple(  # type: ignore[no-untyped-call]
 @functools.cache
 def tables() -> tuple[Any, ...]:
     """Lay the lists of names out for `drop_names`: a filter, a hash table of words and their numbers, and the rest."""
-    known = lexicon()
+    known = name_lists()
     hashes = hash_words([*known.numbers])  # in the order of their numbers, from 1
     slots = np.full(1 << (2 * len(hashes)).bit_length(), _FREE)
     numbers = np.zeros(len(slots), dtype=np.int32)

@@ -6,22 +6,19 @@ first record of the group only: groups do not creep along chains, and memory gro
 The surprising rule: groups are never united. A record that resembles the firsts of two groups joins the one that it
 resembles more, and both groups stay.
 
-A million records of 1,370 characters take about 70 s to fingerprint, on any thread, and 35 s to place, on one; a
-million different works take 0.4 GB, 0.5 GB at times. `docs/duplicates.md` says what is found and what is not.
+Fingerprints can be taken on any thread, which is most of the work; records are placed on one, in order.
+`docs/duplicates.md` says what is found and what is not, and what it costs; `benchmarks/duplicates.py` measures it.
 """
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from classifier import features
-from classifier.cleaning import CLEANING_VERSION, clean
-from classifier.errors import InputError
+from classifier.cleaning import clean
 from classifier.features import Int64Array, UInt64Array, fold
 
 FEWEST_WORDS = 8
@@ -56,7 +53,6 @@ _JACCARD, _CONTAINED = np.array([(k.jaccard, k.contained) for k in (SAME_TITLE, 
 _FULLEST = 0.75  # share of a table's slots in use, above which it doubles
 _STEP = 1 << 20  # keys put into a table at a time
 _SLOT_PRIME = np.uint64(0x9E3779B97F4A7C15)
-_FORMAT = 1  # of a saved state
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +81,8 @@ def fingerprint(titles: Sequence[str | None], abstracts: Sequence[str | None]) -
 class DuplicateGroups:
     """The groups seen so far, each by its first record. One thread at a time may use it.
 
-    To go on after an interruption, `load` what was saved, or assign the same records once more: equal records in
-    equal order give equal groups, however they are cut into batches.
+    To go on after an interruption, place the same records once more: equal records in equal order give equal groups,
+    however they are cut into batches.
     """
 
     def __init__(self) -> None:
@@ -97,22 +93,8 @@ class DuplicateGroups:
         self._exact = _Table(np.dtype(np.uint64))
         self._near = _Table(np.dtype(np.uint32))
 
-    @property
-    def count(self) -> int:
-        """Return the number of groups, those of one record included."""
-        return len(self._ids)
-
-    @property
-    def nbytes(self) -> int:
-        """Return the size of what is kept in memory, beside the ids of the first records."""
-        return sum(part.nbytes for part in (self._shingles, self._title, self._sketch, self._exact, self._near))
-
-    def assign(self, ids: Sequence[str], titles: Sequence[str | None], abstracts: Sequence[str | None]) -> list[str]:
-        """Return for each record the id of the first record of its group: its own where it is the first."""
-        return self.place(ids, fingerprint(titles, abstracts))
-
     def place(self, ids: Sequence[str], prints: Fingerprints) -> list[str]:
-        """Do what `assign` does with fingerprints taken before, on another thread."""
+        """Return for each record the id of the first record of its group: its own where it is the first."""
         self._reserve(len(self._ids) + len(ids))
         tells = (prints.words >= FEWEST_WORDS).tolist()
         comparable = prints.shingles >= FEWEST_SHINGLES
@@ -148,49 +130,6 @@ class DuplicateGroups:
         self._near.add(new_near)
         return groups
 
-    def save(self, path: Path) -> None:
-        """Write the state to a file, for `load`."""
-        ids = [record_id.encode() for record_id in self._ids]
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                version=_version(),
-                id_bytes=np.frombuffer(b"".join(ids), dtype=np.uint8),
-                id_ends=np.cumsum([len(record_id) for record_id in ids], dtype=np.int64),
-                shingles=self._shingles[: len(ids)],
-                title=self._title[: len(ids)],
-                sketch=self._sketch[: len(ids)],
-                exact_keys=self._exact.keys,
-                exact_values=self._exact.values,
-                near_keys=self._near.keys,
-                near_values=self._near.values,
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> "DuplicateGroups":
-        """Read a saved state.
-
-        Raises InputError where the file is damaged, or made by a version that hashes or compares otherwise.
-        """
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-                if not np.array_equal(saved["version"], _version()):
-                    raise ValueError("made by another version")
-                groups = cls()
-                text = saved["id_bytes"].tobytes()
-                ends = saved["id_ends"].tolist()
-                groups._ids = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
-                groups._shingles, groups._title = saved["shingles"], saved["title"]
-                groups._sketch = saved["sketch"]
-                groups._exact.keys, groups._exact.values = saved["exact_keys"], saved["exact_values"]
-                groups._near.keys, groups._near.values = saved["near_keys"], saved["near_values"]
-                for table in (groups._exact, groups._near):
-                    table.used = int(np.count_nonzero(table.values >= 0))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            mend = "Delete it; it is made again when the run starts from the beginning."
-            raise InputError(f"{path}: not a readable state of duplicate groups ({error}). {mend}") from error
-        return groups
-
     def _reserve(self, size: int) -> None:
         if size > len(self._shingles):
             more = max(size, len(self._shingles) * 3 // 2) - len(self._shingles)
@@ -223,10 +162,6 @@ class _Table:
         self.keys = np.zeros(1 << 12, dtype=dtype)
         self.values = np.full(1 << 12, -1, dtype=np.int32)  # -1: a free slot
         self.used = 0
-
-    @property
-    def nbytes(self) -> int:
-        return self.keys.nbytes + self.values.nbytes
 
     def find(self, keys: npt.NDArray[Any]) -> Int64Array:
         """Return the value of each key, -1 where it has none."""
@@ -275,15 +210,15 @@ def _fingerprint(titles: Sequence[str | None], abstracts: Sequence[str | None]) 
     chunks = [fold(clean(text or "")) for record in zip(titles, abstracts, strict=True) for text in record]
     lengths = np.fromiter((len(chunk) + 1 for chunk in chunks), dtype=np.int64, count=len(chunks))
     data = features.LOWER[np.frombuffer(b"\n".join([*chunks, b""]), dtype=np.uint8)]
-    starts, ends = features._words(data)
-    hashes = features._hash_words(data, starts, ends)
+    starts, ends = features.word_spans(data)
+    hashes = features.hash_spans(data, starts, ends)
     field = np.searchsorted(np.cumsum(lengths), starts, side="right")  # title, abstract, title, ...
     record = field // 2
     words = np.bincount(record, minlength=size)
     first = np.cumsum(words) - words
     # Each word is hashed with its place and field; the sum of a record does not depend on its neighbours.
     place = (np.arange(len(hashes)) - first[record]) * 2 + field % 2
-    placed = features._mix(hashes ^ features._mix(place.astype(np.uint64)))
+    placed = features.mix(hashes ^ features.mix(place.astype(np.uint64)))
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(placed, dtype=np.uint64)])
     in_title = np.bincount(record[field % 2 == 0], minlength=size)
     exact = sums[first + words] - sums[first]
@@ -291,8 +226,8 @@ def _fingerprint(titles: Sequence[str | None], abstracts: Sequence[str | None]) 
     title[in_title < FEWEST_TITLE_WORDS] = 0
 
     in_abstract = (field[2:] == field[:-2]) & (field[2:] % 2 == 1)
-    pair = features._mix(hashes[:-2] * features.PAIR_PRIME ^ hashes[1:-1])
-    runs = features._mix(pair * features.PAIR_PRIME ^ hashes[2:])[in_abstract]
+    pair = features.mix(hashes[:-2] * features.PAIR_PRIME ^ hashes[1:-1])
+    runs = features.mix(pair * features.PAIR_PRIME ^ hashes[2:])[in_abstract]
     ranked = np.sort((record[2:][in_abstract].astype(np.uint64) << _PLACE_SHIFT) | (runs >> _HASH_SHIFT))
     ranked = ranked[np.concatenate([[True], ranked[1:] != ranked[:-1]])] if len(ranked) else ranked
     owner = (ranked >> _PLACE_SHIFT).astype(np.int64)
@@ -308,7 +243,3 @@ def _fingerprint(titles: Sequence[str | None], abstracts: Sequence[str | None]) 
     values = (ranked.astype(np.uint32) >> np.uint32(8)) % np.uint32(255) + np.uint32(1)  # 1 to 255; 0 is an empty bin
     sketch[owner[::-1], bins[::-1]] = values[::-1].astype(np.uint8)  # from the largest down: the smallest stays
     return Fingerprints(exact, words, shingles, title, keys, sketch)
-
-
-def _version() -> Int64Array:
-    return np.array([_FORMAT, features.FEATURES_VERSION, CLEANING_VERSION])

@@ -103,15 +103,14 @@ class Encoder(ABC):
 class JsonLines(Encoder):
     """Encodes JSON Lines."""
 
-    def __init__(self, keep: str, own_id: bool, compression: str | None, *, splice: bool = True) -> None:
-        """Encode JSON Lines; `splice` False writes every line anew, to compare."""
+    def __init__(self, keep: str, own_id: bool, compression: str | None) -> None:
+        """Encode JSON Lines."""
         super().__init__(keep, own_id)
         self._compression = compression
-        self._splice = splice
 
     def encode(self, batch: Batch, results: "pa.RecordBatch", first: int) -> "bytes | pa.Buffer":
         """Encode one batch as whole lines."""
-        if batch.table is not None or self._keep != "all" or not self._splice:
+        if batch.table is not None or self._keep != "all":
             return compress(self._anew(self._rows(batch, results), first), self._compression)
         return compress(self._spliced(batch, results, first), self._compression)
 

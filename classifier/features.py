@@ -56,11 +56,11 @@ def extract(documents: Sequence[tuple[str, str]]) -> Ngrams:
     lengths = np.fromiter((len(chunk) + 1 for chunk in chunks), dtype=np.int64, count=len(chunks))
     # A newline after each field ends its last word.
     data = LOWER[np.frombuffer(b"\n".join([*chunks, b""]), dtype=np.uint8)]
-    starts, ends = _words(data)
-    words = _hash_words(data, starts, ends)
+    starts, ends = word_spans(data)
+    words = hash_spans(data, starts, ends)
     field = np.searchsorted(np.cumsum(lengths), starts, side="right")
     same_field = field[1:] == field[:-1]
-    pairs = _mix(words[:-1] * PAIR_PRIME ^ words[1:])[same_field]
+    pairs = mix(words[:-1] * PAIR_PRIME ^ words[1:])[same_field]
     hashes = np.concatenate([words, pairs])
     fields = np.concatenate([field, field[1:][same_field]])
     in_title = fields % _FIELDS == 0
@@ -72,7 +72,7 @@ def extract(documents: Sequence[tuple[str, str]]) -> Ngrams:
 
 def title_hashes(hashes: UInt64Array) -> UInt64Array:
     """Return the hashes under which these n-grams count a second time when they stand in a title."""
-    return _mix(hashes ^ TITLE_SALT)
+    return mix(hashes ^ TITLE_SALT)
 
 
 def hash_words(words: Sequence[str]) -> UInt64Array:
@@ -80,7 +80,7 @@ def hash_words(words: Sequence[str]) -> UInt64Array:
     chunks = [fold(word) for word in words]
     lengths = np.fromiter(map(len, chunks), dtype=np.int64, count=len(chunks))
     starts = np.cumsum(lengths) - lengths
-    return _hash_words(LOWER[np.frombuffer(b"".join(chunks), dtype=np.uint8)], starts, starts + lengths)
+    return hash_spans(LOWER[np.frombuffer(b"".join(chunks), dtype=np.uint8)], starts, starts + lengths)
 
 
 def fold(text: str) -> bytes:
@@ -100,14 +100,15 @@ def fold(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _words(data: npt.NDArray[np.uint8]) -> tuple[Int64Array, Int64Array]:
+def word_spans(data: npt.NDArray[np.uint8]) -> tuple[Int64Array, Int64Array]:
+    """Return where the words of folded, lower-cased bytes start and end: two arrays (words,)."""
     inside = np.concatenate([[False], IN_WORD[data], [False]])
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     return edges[::2], edges[1::2]
 
 
-def _hash_words(data: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Array) -> UInt64Array:
-    """Hash all words at once: one step per character position, over the words that are still long enough."""
+def hash_spans(data: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Array) -> UInt64Array:
+    """Hash the words at these places, all at once: one step per character position, over those still long enough."""
     lengths = ends - starts
     order = np.argsort(-lengths, kind="stable")
     sorted_starts = starts[order]
@@ -119,11 +120,11 @@ def _hash_words(data: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Arra
         head ^= data[sorted_starts[:count] + i]
         head *= FNV_PRIME
     hashes = np.empty_like(state)
-    hashes[order] = _mix(state)
+    hashes[order] = mix(state)
     return hashes
 
 
-def _mix(h: UInt64Array) -> UInt64Array:
+def mix(h: UInt64Array) -> UInt64Array:
     """MurmurHash3's 64-bit finaliser: FNV-1a alone leaves the upper bits of short words nearly equal."""
     h = h ^ (h >> np.uint64(33))
     h = h * MIX_1

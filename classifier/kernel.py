@@ -59,7 +59,7 @@ _FILTER_BITS = 2  # more than there are slots: one unknown n-gram in nine passes
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class Sums:
     """The sums of a batch, as `scoring.sums` gives them, the known n-grams in each text, and its notes."""
 
     dot: Int64Array
@@ -94,7 +94,7 @@ class Kernel:
         self._model = known, filter_shift, slots, values, np.uint64(64 - bits), tf_levels
         self._names = compilednames.tables()
 
-    def score(self, titles: pa.Array, abstracts: pa.Array) -> Scored:
+    def score(self, titles: pa.Array, abstracts: pa.Array) -> Sums:
         """Add up the documents given as two string arrays of equal length; null stands for no text.
 
         ValueError: the arrays differ in length.
@@ -121,7 +121,7 @@ class Kernel:
             if at := places[is_ascii]:
                 title, abstract = (_Strings(pa.array(side, pa.binary()).view(pa.string())) for side in pieces[is_ascii])
                 dot[at], norm[at], known[at], _ = self._add_up(title, abstract, _FOLDED, with_names=is_ascii)
-        return Scored(dot, norm, known, Notes.build(missing, found))
+        return Sums(dot, norm, known, Notes.build(missing, found))
 
     def _add_up(
         self, title: "_Strings", abstract: "_Strings", classes: UInt8Array, *, with_names: bool

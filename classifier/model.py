@@ -54,8 +54,8 @@ Document = Record | str | tuple[str, str] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
-    """What one pass over a batch tells: arrays by document, and notes."""
+class _FirstReading:
+    """What the n-grams of a batch tell: arrays by document, and notes."""
 
     margins: scoring.FloatArray  # (documents, tags)
     known: Int64Array  # n-grams of the table
@@ -199,15 +199,6 @@ class Model:
         other.review_thresholds = dict(review)
         return other
 
-    def flags(self, probability: scoring.FloatArray, profile: str = "balanced") -> npt.NDArray[np.bool_]:
-        """Tell where probabilities (documents, tags) reach the profile's thresholds."""
-        result: npt.NDArray[np.bool_] = self._zones(probability, profile) == _FLAG
-        return result
-
-    def decide(self, probability: float, tag: str, profile: str = "balanced") -> str:
-        """Return the decision that thresholds alone give on one probability: `flag`, `review` or `clear`."""
-        return DECISIONS[self._zones(np.full((1, len(TAGS)), probability), profile)[0, TAGS.index(tag)]]
-
     def classify(self, documents: Iterable[Document], *, profile: str = "balanced") -> list[Result]:
         """Judge documents: texts, (title, abstract) pairs, mappings with those names, or Records.
 
@@ -261,7 +252,7 @@ class Model:
 
         return self._columns(self._judge(scored, texts, profile))
 
-    def _score(self, documents: list[tuple[str, str]]) -> _Scored:
+    def _score(self, documents: list[tuple[str, str]]) -> _FirstReading:
         kernel = self._kernel_for(len(documents))
         if kernel is not None and (arrays := as_arrow(documents)) is not None:
             return self._score_arrow(kernel, *arrays)
@@ -269,12 +260,12 @@ class Model:
         sums = scoring.sums(counts, len(documents), self._idf, self._tf_levels, self._weights)
         known = np.bincount(counts.document, counts.count, minlength=len(documents)).astype(np.int64)
         margins = scoring.weighted(*sums, self._scale, self._intercept)
-        return _Scored(margins, known, abstain.bytes_of(documents), notes.of_texts(documents))
+        return _FirstReading(margins, known, abstain.bytes_of(documents), notes.of_texts(documents))
 
-    def _score_arrow(self, kernel: "Kernel", titles: "pa.Array", abstracts: "pa.Array") -> _Scored:
+    def _score_arrow(self, kernel: "Kernel", titles: "pa.Array", abstracts: "pa.Array") -> _FirstReading:
         scored = kernel.score(titles, abstracts)
         margins = scoring.weighted(scored.dot, scored.norm, self._scale, self._intercept)
-        return _Scored(margins, scored.known, _bytes_of(titles) + _bytes_of(abstracts), scored.notes)
+        return _FirstReading(margins, scored.known, _bytes_of(titles) + _bytes_of(abstracts), scored.notes)
 
     def _read(self, margins: scoring.FloatArray, texts: Texts) -> Revised:
         probability = scoring.probabilities(margins, self._slope, self._offset)
@@ -282,7 +273,7 @@ class Model:
             return Revised(probability, {}, {})
         return self._second.revise(probability, margins, texts)
 
-    def _judge(self, scored: _Scored, texts: Texts, profile: str) -> _Judged:
+    def _judge(self, scored: _FirstReading, texts: Texts, profile: str) -> _Judged:
         read = self._read(scored.margins, texts)
         decision, told = self._decide(scored, read.probability, texts, profile)
         rows = np.flatnonzero(((decision == _FLAG) | (decision == _REVIEW)).any(axis=1)).tolist()
@@ -290,7 +281,7 @@ class Model:
         return _Judged(read.probability, decision, roles, scored.notes.with_more(told))
 
     def _decide(
-        self, scored: _Scored, probability: scoring.FloatArray, texts: Texts, profile: str
+        self, scored: _FirstReading, probability: scoring.FloatArray, texts: Texts, profile: str
     ) -> tuple[npt.NDArray[np.int8], dict[int, tuple[str, ...]]]:
         """Return the decisions on a batch, numbers in `DECISIONS`, and by row what is to be noted of them."""
         decision = self._zones(probability, profile)

@@ -9,9 +9,9 @@ it is.
 The surprising rule: `build` makes these functions either as they are or compiled, so that `redaction` in Python and
 `kernel` in machine code run one definition. They use whole numbers, sequences and loops only.
 
-Words come as numbers (`Lexicon` gives them, 0 for a word that no list holds), with what they look like (`CAPITAL` ...)
-and what separates each from the word before it (`SPACE` ...). `gone` receives what a word turns out to be: `CUT` where
-it goes, with what else `BEGINS` to `WITH_DOT` tell.
+Words come as numbers (`NameLists` gives them, 0 for a word on no list), with what they look like (`CAPITAL` ...) and
+what separates each from the word before it (`SPACE` ...). `gone` receives what a word turns out to be: `CUT` where it
+goes, with what else `BEGINS` to `WITH_DOT` tell.
 """
 
 from collections.abc import Callable

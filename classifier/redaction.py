@@ -94,7 +94,7 @@ _FREE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Lexicon:
+class NameLists:
     """The lists, as numbers that `namerules` reads.
 
     `numbers`: small-letter word -> number, from 1; `classes`: by number. The tree of listed names is a hash table of
@@ -110,7 +110,7 @@ class Lexicon:
 
 
 @cache
-def lexicon() -> Lexicon:
+def name_lists() -> NameLists:
     """Return the shipped lists, read once.
 
     Raises DualuseError where a list is missing.
@@ -157,7 +157,7 @@ def lexicon() -> Lexicon:
                 nodes = {to for node in nodes for to in _by_gap(node, entry[at:-1], follow)}
             for node in nodes:
                 kinds[node] |= KEEP if name == CONTENT_LIST else BEFORE if before else _name(entry[at:])
-    return Lexicon(numbers, classes, *_table(tree), needs, kinds)
+    return NameLists(numbers, classes, *_table(tree), needs, kinds)
 
 
 def read_list(folder: Path, name: str) -> list[str]:
@@ -187,7 +187,7 @@ def names_in(text: str) -> list[tuple[int, int]]:
     With a name goes the article before it, the possessive behind it, the dot of "U.S." and a bracket that it opens.
     Names that stand beside each other are one span, whatever separates them.
     """
-    known = lexicon()
+    known = name_lists()
     numbers, classes = known.numbers, known.classes
     tells = classes, known.steps, known.nexts, known.kinds
     # Every name has a word with a capital that some list holds; most texts have none.

@@ -44,7 +44,7 @@ from classifier.runrecord import (
     sha256_of,
     source_files,
 )
-from classifier.segments import Parquet, Shape, Text, Workbook
+from classifier.segments import ParquetShape, Shape, TextShape, WorkbookShape
 from classifier.writers import open_sink, output_format, replacing
 
 if TYPE_CHECKING:
@@ -374,8 +374,8 @@ class _Job:
 
     def _shape(self) -> Shape:
         if self._output.format == "parquet":
-            return Parquet()
-        return (Workbook if self._output.format == "xlsx" else Text)(self._encoder.head())
+            return ParquetShape()
+        return (WorkbookShape if self._output.format == "xlsx" else TextShape)(self._encoder.head())
 
     def _batches(self) -> Iterator[Batch]:
         options = self._options

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from classifier.features import Int64Array, Ngrams, UInt64Array
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01
@@ -46,22 +47,6 @@ def values(counts: Counts, idf: npt.NDArray[np.uint16], tf_levels: Int64Array) -
     return result
 
 
-def margins(
-    counts: Counts,
-    size: int,
-    idf: npt.NDArray[np.uint16],
-    tf_levels: Int64Array,
-    weights: npt.NDArray[np.int16],
-    scale: FloatArray,
-    intercept: FloatArray,
-) -> FloatArray:
-    """Return one margin per document and tag: array (size, tags).
-
-    A text of which nothing is known gets the intercepts.
-    """
-    return weighted(*sums(counts, size, idf, tf_levels, weights), scale, intercept)
-
-
 def sums(
     counts: Counts, size: int, idf: npt.NDArray[np.uint16], tf_levels: Int64Array, weights: npt.NDArray[np.int16]
 ) -> tuple[Int64Array, Int64Array]:
@@ -80,7 +65,7 @@ def sums(
 
 
 def weighted(dot: Int64Array, norm: Int64Array, scale: FloatArray, intercept: FloatArray) -> FloatArray:
-    """Turn the exact sums into margins: array (documents, tags)."""
+    """Turn the exact sums into margins: array (documents, tags); where nothing is known, the intercepts."""
     result: FloatArray = dot / np.sqrt(norm.astype(np.float64))[:, None] * scale + intercept
     return result
 

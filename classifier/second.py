@@ -12,14 +12,13 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from classifier.cleaning import clean
 from classifier.errors import ModelError
 from classifier.modelfolder import ENCODER, TOKENIZER
 from classifier.redaction import redact
 from classifier.results import ROLES, TAGS
-from classifier.scoring import FloatArray, probabilities
+from classifier.scoring import BoolArray, FloatArray, probabilities
 
 READERS = 2
 """Texts read at a time, each on one thread: two finish sooner than one text on two threads."""
@@ -162,9 +161,9 @@ class Second:
         weighed: FloatArray = logits * self._second
         return weighed
 
-    def doubtful(self, probability: FloatArray) -> npt.NDArray[np.bool_]:
+    def doubtful(self, probability: FloatArray) -> BoolArray:
         """Tell which documents are read again: array (documents,)."""
-        result: npt.NDArray[np.bool_] = np.any(probability >= self.read_from, axis=1)
+        result: BoolArray = np.any(probability >= self.read_from, axis=1)
         return result
 
     def join(self, probability: FloatArray, margins: FloatArray, rows: Sequence[int], logits: FloatArray) -> FloatArray:

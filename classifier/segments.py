@@ -36,7 +36,7 @@ class Shape(Protocol):
     """Makes the output of what was written, where that is not the output yet."""
 
 
-class Text:
+class TextShape:
     """The shape of JSON Lines, CSV and TSV."""
 
     convert: Convert | None = None
@@ -62,7 +62,7 @@ class Text:
         return b""
 
 
-class Workbook(Text):
+class WorkbookShape(TextShape):
     """The shape of an XLSX file: its rows as JSON lines, as a workbook can only be written from end to end."""
 
     def __init__(self, head: bytes) -> None:
@@ -71,7 +71,7 @@ class Workbook(Text):
         self.convert = write_sheet
 
 
-class Parquet:
+class ParquetShape:
     """The shape of a Parquet file."""
 
     convert: Convert | None = None

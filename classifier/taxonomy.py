@@ -16,9 +16,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from classifier.errors import TaxonomyError
-from classifier.results import TAGS
+from classifier.results import ROLES, TAGS
 
-ROLES = ("enables", "counters", "studies")
 STRENGTHS = ("direct", "partial", "enabling")
 TEXT_STATES = ("read", "pointer")
 

@@ -22,7 +22,7 @@ class Stretch:
     names: tuple[str, ...]
 
 
-def cut(text: str, spans: Iterable[Span]) -> list[Stretch]:
+def stretches_of(text: str, spans: Iterable[Span]) -> list[Stretch]:
     """Return stretches that make up the text; neighbours differ in their names.
 
     Spans may overlap, repeat, or reach beyond the text.

@@ -30,7 +30,7 @@ from service import card
 from service.browser import BrowserRules
 from service.classify import is_quarantined
 from service.deps import LoadedModel
-from service.highlight import Span, cut
+from service.highlight import Span, stretches_of
 from service.judging import judge
 from service.problems import TITLES, Problem
 
@@ -122,7 +122,7 @@ def judged_view(explanation: dict[str, Any], taxonomy: Taxonomy) -> dict[str, An
     tags.sort(key=lambda tag: (_rank(tag["decision"]), -tag["probability"] / tag["threshold"]))
     marked = [tag for tag in tags if tag["decision"] in _MARKED]
     fields = {
-        field: cut(
+        field: stretches_of(
             explanation[field],
             [
                 Span(phrase["start"], phrase["end"], tag["id"])

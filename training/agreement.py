@@ -16,9 +16,11 @@ from classifier import assets
 from classifier.errors import InputError
 from classifier.identifiers import canonical_id
 from classifier.results import TAGS
+from classifier.scoring import BoolArray, FloatArray
 from training.evaluate import LABELS_NOTE
 from training.featurestore import tag_matrix
-from training.measured import BoolArray, FloatArray, resamplings, with_interval, write_report
+from training.measured import write_report
+from training.metrics import resampled, shown, with_interval
 
 AGREEMENT = "agreement.json"
 READINGS = assets.data_file("readings.csv")
@@ -33,7 +35,7 @@ def main(readings: Path, output: Path | None) -> None:
     report = {"labels": LABELS_NOTE} | measure(*read_readings(readings))
     write_report(output or assets.model_folder(assets.SHIPPED["fast"]) / AGREEMENT, report)
     for tag, row in report["tags"].items():
-        click.echo(f"{tag:16} F1 {_cell(row['f1'])}  kappa {_cell(row['kappa'])}")
+        click.echo(f"{tag:16} F1 {shown(row['f1'])}  kappa {shown(row['kappa'])}")
 
 
 def read_readings(path: Path) -> tuple[BoolArray, BoolArray]:
@@ -68,7 +70,7 @@ def read_readings(path: Path) -> tuple[BoolArray, BoolArray]:
 
 def measure(first: BoolArray, second: BoolArray) -> dict[str, Any]:
     """Return F1 and Cohen's kappa per tag, and their means."""
-    weights = resamplings(len(first))
+    weights = resampled(np.ones(len(first)))
     both = np.stack([_tag(first[:, k], second[:, k], weights) for k in range(len(TAGS))])
     tags: dict[str, Any] = {}
     for k, tag in enumerate(TAGS):
@@ -90,10 +92,6 @@ def _tag(first: BoolArray, second: BoolArray, weights: FloatArray) -> FloatArray
     chance = one * two + (1 - one) * (1 - two)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.stack([2 * together / (one + two), (same - chance) / (1 - chance)])
-
-
-def _cell(figure: dict[str, float | None]) -> str:
-    return "-" if figure["value"] is None else f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
 
 
 if __name__ == "__main__":

@@ -15,20 +15,12 @@ import numpy as np
 from classifier import assets
 from classifier.model import Model, load
 from classifier.results import ROLES, TAGS
+from classifier.scoring import BoolArray, FloatArray
 from training.evaluate import LABELS_NOTE, LabelledRecords, read_labelled
 from training.featurestore import tag_matrix
 from training.labels import Label, kind_of
-from training.measured import (
-    BoolArray,
-    Decided,
-    FloatArray,
-    decide,
-    f1_with_interval,
-    stamp,
-    wilson,
-    wilson_bounds,
-    write_report,
-)
+from training.measured import decide, f1_with_interval, stamp, wilson, wilson_bounds, write_report
+from training.metrics import Judged
 
 BREAKDOWN = "breakdown.json"
 BINS = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -122,7 +114,7 @@ def roles(truth: BoolArray, flag: BoolArray, labels: Sequence[Label]) -> dict[st
     }
 
 
-def reliability(truth: BoolArray, decided: Decided, weight: FloatArray) -> dict[str, list[dict[str, Any]]]:
+def reliability(truth: BoolArray, decided: Judged, weight: FloatArray) -> dict[str, list[dict[str, Any]]]:
     """Return, per tag and bin of probability, the mean probability and the share that came true.
 
     Intervals are Wilson's for the effective number of records (Kish: few heavy ones count as few); resampling would
@@ -130,7 +122,7 @@ def reliability(truth: BoolArray, decided: Decided, weight: FloatArray) -> dict[
     """
     curves: dict[str, list[dict[str, Any]]] = {}
     for k, tag in enumerate(TAGS):
-        place = np.clip(np.searchsorted(BINS, decided.probability[:, k], side="right") - 1, 0, len(BINS) - 2)
+        place = np.clip(np.searchsorted(BINS, decided.score[:, k], side="right") - 1, 0, len(BINS) - 2)
         curves[tag] = []
         for number in range(len(BINS) - 1):
             own = (place == number) & (weight > 0)
@@ -139,7 +131,7 @@ def reliability(truth: BoolArray, decided: Decided, weight: FloatArray) -> dict[
                 observed = float(w @ truth[own, k] / w.sum())
                 row = {"from": BINS[number], "to": BINS[number + 1], "records": int(own.sum())}
                 row["share_of_stream"] = round(float(w.sum() / weight.sum()), 5)
-                row["predicted"] = round(float(w @ decided.probability[own, k] / w.sum()), 4)
+                row["predicted"] = round(float(w @ decided.score[own, k] / w.sum()), 4)
                 effective = float(w.sum() ** 2 / (w @ w))
                 curves[tag].append(
                     row | {"observed": {"value": round(observed, 4)} | wilson_bounds(observed, effective)}

@@ -8,12 +8,9 @@ out-of-fold margins alone: a model is never asked about a record it was fitted o
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from classifier.scoring import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
+from classifier.scoring import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from classifier.model import load
 from classifier.modelfolder import write_beside
 from classifier.results import ROLES, TAGS
 from training.labels import SPLITS, Label, read_labels
-from training.metrics import Figures
+from training.metrics import Figures, shown
 from training.page import to_markdown
 from training.plots import draw_learning, draw_reliability
 from training.sections import LEARNING_PICTURE, RELIABILITY_PICTURE, card, source
@@ -67,7 +67,7 @@ def figures(careful: dict[str, Any], fast: dict[str, Any]) -> str:
     lines += ["", f"| {name}, a thousand records of a natural stream | " + " | ".join(TAGS) + " |"]
     lines += ["| --- |" + " --- |" * len(TAGS)]
     for measure, words in (("false_alarms_per_1000", "false alarms"), ("missed_per_1000", "missed")):
-        lines.append(f"| {words} | " + " | ".join(_interval(natural[tag][measure], 1) for tag in TAGS) + " |")
+        lines.append(f"| {words} | " + " | ".join(shown(natural[tag][measure], 1) for tag in TAGS) + " |")
     share = careful["read_again"]["natural prevalence"]
     lines += ["", f"Of a natural stream, the default reads {share:.1%} of the records a second time.", ""]
     return "\n".join([*lines, source(careful), ""])
@@ -95,13 +95,7 @@ def _refill(path: Path, name: str, content: str) -> None:
 
 
 def _f1_cells(rows: Figures) -> str:
-    return " | ".join(_interval(rows[tag]["f1"], 2) for tag in (*TAGS, "macro")) + " |"
-
-
-def _interval(figure: dict[str, float | None], places: int) -> str:
-    if figure["value"] is None:
-        return "-"
-    return f"{figure['value']:.{places}f} ({figure['low']:.{places}f}-{figure['high']:.{places}f})"
+    return " | ".join(shown(rows[tag]["f1"], 2) for tag in (*TAGS, "macro")) + " |"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ tag's first probability reaches `READ_FROM`.
 
 import csv
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,8 +25,9 @@ from classifier.errors import InputError
 from classifier.identifiers import canonical_id
 from classifier.modelfolder import ENCODER, TOKENIZER
 from classifier.results import ROLES, TAGS
-from classifier.scoring import FloatArray, probabilities
-from training.calibrate import BoolArray, expected_f1_threshold
+from classifier.scoring import BoolArray, FloatArray
+from classifier.second import Second
+from training.calibrate import expected_f1_threshold
 from training.featurestore import tag_matrix
 from training.roles import join_readings
 from training.sample import CALIBRATION, drawn, review_thresholds, write_sample
@@ -89,8 +89,8 @@ def train_careful(encoder: Path, labels_folder: Path, features_folder: Path, out
             },
             "thresholds": {"balanced": {tag: threshold for tag, (_, threshold) in joined.items()}},
         }
-        parts = [parts for parts, _ in joined.values()]
-        both = np.where(read[:, None], _probabilities(parts, margins[rows], logits), first)
+        second = Second(encoder, parameters["second"])
+        both = second.join(first, margins[rows], np.flatnonzero(read).tolist(), logits[read])
         sample = drawn(held_out, both)
         parameters["review"] = review_thresholds(sample, parameters["thresholds"]["balanced"])
         empty_model_folder(out)
@@ -118,11 +118,6 @@ def combine(
     intercept = float(fitted.intercept_[0])
     cut = expected_f1_threshold(expit(raw + intercept)[read])
     return Combination(a, b, constant), round(float(expit(logit_of(cut) - intercept + constant)), 4)
-
-
-def _probabilities(parts: Sequence[Combination], margins: FloatArray, logits: FloatArray) -> FloatArray:
-    first, second, constant = np.array([(p.first, p.second, p.constant) for p in parts]).T
-    return probabilities(margins * first + logits * second + constant, np.ones(len(TAGS)), np.zeros(len(TAGS)))
 
 
 def read_held_out(path: Path) -> tuple[list[str], FloatArray, FloatArray]:

@@ -4,7 +4,6 @@ Folds keep near duplicates together; figures are macro means over tags of out-of
 threshold) and average precision on the training records. `training.fit.Settings` holds what came out best.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,13 +13,14 @@ from sklearn.metrics import average_precision_score
 
 from classifier import assets
 from classifier.features import title_hashes
-from classifier.modelfolder import write_beside
 from classifier.results import TAGS
 from training.calibrate import best_f1_threshold
 from training.featurestore import tag_matrix
 from training.fit import FOLDS, Settings, idf_levels, near_duplicate_groups, out_of_fold, unit_vectors
+from training.measured import write_report
 from training.train import training_records
 
+CHOICE = "choice.json"
 CANDIDATES = (
     Settings(ratio=False, c=16, plain=0),
     Settings(ratio=False, c=64, plain=0),
@@ -35,7 +35,7 @@ CANDIDATES = (
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the table as JSON.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: beside the fast model.")
 def main(output: Path | None) -> None:
     """Cross-validate the candidates, and the chosen one without the title's own n-grams."""
     labels, features = training_records(assets.data_file("labels"), assets.data_file("features"))
@@ -52,9 +52,8 @@ def main(output: Path | None) -> None:
         figures = {"f1": round(float(np.mean(f1)), 4), "average_precision": round(float(np.mean(ap)), 4)}
         rows.append({"title_ngrams": title, **asdict(settings), **figures})
         click.echo("  ".join(f"{name}={value}" for name, value in rows[-1].items()))
-    if output is not None:
-        report = {"records": len(labels), "folds": FOLDS, "candidates": rows}
-        write_beside(output, json.dumps(report, indent=1) + "\n")
+    path = output or assets.model_folder(assets.SHIPPED["fast"]) / CHOICE
+    write_report(path, {"records": len(labels), "folds": FOLDS, "candidates": rows})
 
 
 def _f1(margin: np.ndarray, tag: np.ndarray) -> float:

@@ -13,25 +13,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from classifier import assets
-from classifier.features import UInt64Array, title_hashes
+from classifier.features import Int64Array, UInt64Array, title_hashes
 from classifier.model import load
 from classifier.readers import read
 from classifier.records import Record
 from classifier.results import TAGS
+from classifier.scoring import BoolArray
 from classifier.words import word_hashes, words
 from training.calibrate import best_f1_threshold
 from training.evaluate import LABELS_NOTE, read_labelled
 from training.featurestore import MIN_RECORDS, count_matrix, tag_matrix
-from training.fit import (
-    BoolArray,
-    IntArray,
-    Settings,
-    fit,
-    idf_levels,
-    near_duplicate_groups,
-    out_of_fold,
-    unit_vectors,
-)
+from training.fit import Settings, fit, idf_levels, near_duplicate_groups, out_of_fold, unit_vectors
 from training.measured import decide, macro_f1, stamp, write_report
 from training.metrics import Judged, measure
 from training.train import training_records
@@ -74,8 +66,7 @@ def main(labelled: Path, output: Path | None) -> None:
         click.echo(ablation[-1])
     for kind in assets.SHIPPED:
         model = load(kind)
-        decided = decide(model, dev.records)
-        figures = measure(truth, Judged(decided.probability, decided.flag), TAGS)["macro"]
+        figures = measure(truth, decide(model, dev.records), TAGS)["macro"]
         ablation.append(
             {"model": f"{model.id} as shipped", "n-grams": len(model.ngrams)}
             | {name: figures[name]["value"] for name in ("f1", "average_precision")}
@@ -90,10 +81,10 @@ def main(labelled: Path, output: Path | None) -> None:
 def _figures(
     counts: sp.csr_array,
     tags: BoolArray,
-    groups: IntArray,
+    groups: Int64Array,
     dev_counts: sp.csr_array,
     truth: BoolArray,
-    rows: IntArray | slice = slice(None),
+    rows: Int64Array | slice = slice(None),
     columns: BoolArray | None = None,
     how: Settings | None = None,
 ) -> dict[str, float]:

@@ -3,34 +3,34 @@
 Everything the figures depend on is written with them: the records' digest, the model's digest, the date, the counts.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from classifier.errors import InputError
+from classifier.features import Int64Array
 from classifier.model import Model
 from classifier.readers import read
-from classifier.records import BY_ALIAS, Columns, Record, Refusal
+from classifier.records import Record, Refusal
 from classifier.results import ROLES, TAGS, Result, is_output
 from training.baselines import keyword_list, tfidf_logistic
 from training.featurestore import tag_matrix
 from training.labels import Label, kind_of, label_of
+from training.measured import judged_of, stamp
 from training.metrics import (
     MEASURES,
     RELIABILITY,
     Figures,
-    IntArray,
     Judged,
     measure,
     reading_order,
     reliability,
     role_figures,
+    shown,
 )
 from training.roles import role_numbers
 
@@ -54,13 +54,13 @@ class LabelledRecords:
         return [(record.title, record.abstract) for record in self.records]
 
 
-def read_labelled(source: Path, split: str | None = None, columns: Columns = BY_ALIAS) -> LabelledRecords:
+def read_labelled(source: Path, split: str | None = None) -> LabelledRecords:
     """Read records that carry `tags` (a list, or names joined by spaces), optionally one split of them.
 
     Raises InputError where a record has no `tags`, those of a model or an unknown one, or none is left.
     """
     records, labels, refused = [], [], []
-    for item in read(source, columns=columns):
+    for item in read(source):
         if isinstance(item, Refusal):
             refused.append(item)
             continue
@@ -103,15 +103,12 @@ def evaluate(
     if labels_folder is not None and features_folder is not None:
         systems["TF-IDF + logistic regression"] = tfidf_logistic(documents, labels_folder, features_folder)
     truth = tag_matrix([label.tags for label in labels], TAGS)
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "model": {"id": model.id, "digest": model.digest, "profile": profile},
-        "records": {
-            "read": len(labels) + len(labelled.refused),
-            "measured": len(labels),
-            "refused": len(labelled.refused),
-            "sha256_of_ids": hashlib.sha256("\n".join(label.id for label in labels).encode()).hexdigest(),
-        },
+    made = stamp(model, [label.id for label in labels])
+    refused = len(labelled.refused)
+    counts = {"read": len(labels) + refused, "measured": len(labels), "refused": refused}
+    return made | {
+        "model": made["model"] | {"profile": profile},
+        "records": counts | made["records"],
         "read_again": _share_read_again(model, documents, labels),
         "decisions": dict(sorted(Counter(_decision(result) for result in results).items())),
         "roles": role_figures(role_numbers(labels), _roles_of(results), TAGS),
@@ -122,19 +119,12 @@ def evaluate(
     }
 
 
-def judged_of(results: Sequence[Result]) -> Judged:
-    """Return the probabilities and flags of results."""
-    rows = [list(result.judgements.values()) for result in results]
-    score = np.array([[judgement.probability for judgement in row] for row in rows])
-    return Judged(score, np.array([[judgement.decision == "flag" for judgement in row] for row in rows]))
-
-
 def table(report: dict[str, Any], subset: str = "all") -> str:
     """Return a plain-text table of one subset's figures, a row per system and tag."""
     lines = [f"{'':32}{'tag':16}" + "".join(f"{name.replace('_', ' '):>26}" for name in MEASURES)]
     for system, subsets in report["systems"].items():
         for tag, figures in subsets.get(subset, {}).items():
-            cells = "".join(f"{_cell(figures[name]):>26}" for name in MEASURES)
+            cells = "".join(f"{shown(figures[name]):>26}" for name in MEASURES)
             lines.append(f"{system:32}{tag:16}{cells}")
     return "\n".join(lines)
 
@@ -144,11 +134,11 @@ def summary(report: dict[str, Any]) -> str:
     lines = ["decisions  " + ", ".join(f"{name} {count:,}" for name, count in report["decisions"].items())]
     roles = report["roles"]["all"]
     parts = (("accuracy", "accuracy"), ("usual", "always the commonest"), ("unusual_f1", "F1 of other roles"))
-    lines.append("roles      " + ", ".join(f"{words} {_cell(roles[key])}" for key, words in parts))
+    lines.append("roles      " + ", ".join(f"{words} {shown(roles[key])}" for key, words in parts))
     for top, row in report.get("reading_order", {}).items():
-        lines.append(f"{top:10} of a natural stream holds {_cell(row['recall'])} of its tagged records")
+        lines.append(f"{top:10} of a natural stream holds {shown(row['recall'])} of its tagged records")
     for tag, row in report.get("reliability", {}).items():
-        lines.append(f"{tag:16}" + ", ".join(f"{name.replace('_', ' ')} {_cell(row[name])}" for name in RELIABILITY))
+        lines.append(f"{tag:16}" + ", ".join(f"{name.replace('_', ' ')} {shown(row[name])}" for name in RELIABILITY))
     return "\n".join(lines)
 
 
@@ -170,7 +160,7 @@ def _decision(result: Result) -> str:
     return next(decision for decision in ("abstain", "flag", "review", "clear") if decision in found)
 
 
-def _roles_of(results: Sequence[Result]) -> IntArray:
+def _roles_of(results: Sequence[Result]) -> Int64Array:
     roles = [[judgement.role for judgement in result.judgements.values()] for result in results]
     return np.array([[-1 if role is None else ROLES.index(role) for role in row] for row in roles])
 
@@ -201,9 +191,3 @@ def _by_subset(truth: np.ndarray[Any, Any], judged: Judged, labels: Sequence[Lab
             part = Judged(judged.score[rows], judged.flag[rows])
             figures[name] = measure(truth[rows], part, TAGS, weight[rows] if name == "natural prevalence" else None)
     return figures
-
-
-def _cell(figure: dict[str, float | None]) -> str:
-    if figure["value"] is None:
-        return "-"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sp
@@ -20,7 +19,7 @@ from classifier.evidence import ngram_names
 from classifier.features import UInt64Array, extract
 from classifier.identifiers import canonical_id
 from classifier.records import Record, in_batches
-from classifier.scoring import look_up
+from classifier.scoring import BoolArray, look_up
 
 MIN_RECORDS = 3
 _BATCH = 512
@@ -123,7 +122,7 @@ def read_features(folder: Path) -> Features:
     return Features(tuple(map(canonical_id, table["id"].to_pylist())), ngrams, counts)
 
 
-def tag_matrix(tags: Sequence[Sequence[str]], names: Sequence[str]) -> npt.NDArray[np.bool_]:
+def tag_matrix(tags: Sequence[Sequence[str]], names: Sequence[str]) -> BoolArray:
     """Return which tags apply: array (records, tags)."""
     return np.array([[name in own for name in names] for own in tags], dtype=bool).reshape(len(tags), len(names))
 

@@ -17,15 +17,17 @@ import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from classifier.scoring import Counts, FloatArray, values
+from classifier.features import Int64Array
+from classifier.scoring import BoolArray, Counts, FloatArray, values
 
 FOLDS = 5
 SEED = 0
 TF_LEVELS = np.rint(64 * (1 + np.log(np.arange(1, 65)))).astype(np.int64)
 """Sublinear term frequency, 1 + ln(count), in 64ths; counts beyond 64 weigh as 64."""
 
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
+SIMILARITY = 0.6
+"""Cosine above which two records are near duplicates."""
+_BLOCK = 500  # records compared with all others at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,13 @@ def fit(unit: sp.csr_array, tags: BoolArray, settings: Settings) -> Linear:
     return Linear(np.column_stack([w for w, _ in columns]), np.array([b for _, b in columns]))
 
 
-def folds(groups: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+def folds(groups: Int64Array) -> Iterator[tuple[Int64Array, Int64Array]]:
     """Yield (train, test) row numbers; records of one group stay together."""
     splitter = GroupKFold(FOLDS, shuffle=True, random_state=SEED)
     yield from splitter.split(groups, groups=groups)
 
 
-def out_of_fold(unit: sp.csr_array, tags: BoolArray, groups: IntArray, settings: Settings) -> FloatArray:
+def out_of_fold(unit: sp.csr_array, tags: BoolArray, groups: Int64Array, settings: Settings) -> FloatArray:
     """Return each record's margins by a model that has not seen its group: array (records, tags)."""
     result = np.zeros(tags.shape)
     for train, test in folds(groups):
@@ -94,16 +96,16 @@ def out_of_fold(unit: sp.csr_array, tags: BoolArray, groups: IntArray, settings:
     return result
 
 
-def near_duplicate_groups(unit: sp.csr_array, similarity: float = 0.6, block: int = 500) -> IntArray:
-    """Group the records: near duplicates (cosine above `similarity`) share a number."""
+def near_duplicate_groups(unit: sp.csr_array) -> Int64Array:
+    """Group the records: near duplicates share a number."""
     pairs = []
-    for start in range(0, unit.shape[0], block):
-        alike = (unit[start : start + block] @ unit.T).tocoo()
-        close = alike.data > similarity
+    for start in range(0, unit.shape[0], _BLOCK):
+        alike = (unit[start : start + _BLOCK] @ unit.T).tocoo()
+        close = alike.data > SIMILARITY
         pairs.append(np.stack([alike.row[close] + start, alike.col[close]]))
     row, column = np.concatenate(pairs, axis=1)
     graph = sp.coo_array((np.ones(len(row), dtype=np.int8), (row, column)), shape=(unit.shape[0],) * 2)
-    groups: IntArray = sp.csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+    groups: Int64Array = sp.csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
     return groups
 
 

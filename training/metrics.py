@@ -6,15 +6,14 @@ once: a resampling is a vector of record weights. Intervals are the 2.5th and 97
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
+from classifier.features import Int64Array
+from classifier.scoring import BoolArray, FloatArray
 
-RESAMPLINGS = 1000
+RESAMPLINGS, _SEED = 1000, 0
 MEASURES = ("precision", "recall", "f1", "average_precision")
 LOAD = ("false_alarms_per_1000", "missed_per_1000")
 """What a reader of a natural stream meets: wrong flags and missed records in a thousand records."""
@@ -34,39 +33,34 @@ class Judged:
     flag: BoolArray
 
 
-def measure(
-    truth: BoolArray, judged: Judged, tags: Sequence[str], weight: FloatArray | None = None, seed: int = 0
-) -> Figures:
+def measure(truth: BoolArray, judged: Judged, tags: Sequence[str], weight: FloatArray | None = None) -> Figures:
     """Return figures per tag and `macro`, their unweighted mean over tags.
 
     `truth`: array (records, tags). `weight`: how many records of a natural stream each record stands for.
     A figure that cannot be had (no positives, nothing flagged) is None and stays out of the macro mean.
     """
-    size = len(truth)
-    weights = _resampled(np.ones(size) if weight is None else weight, seed)
+    weights = resampled(np.ones(len(truth)) if weight is None else weight)
     table = np.stack(
         [_tag_figures(truth[:, k], judged.score[:, k], judged.flag[:, k], weights) for k in range(len(tags))]
     )
     figures: Figures = {}
     for k, tag in enumerate(tags):
-        figures[tag] = {name: _with_interval(table[k, m]) for m, name in enumerate((*MEASURES, *LOAD))}
+        figures[tag] = {name: with_interval(table[k, m]) for m, name in enumerate((*MEASURES, *LOAD))}
         figures[tag]["count"] = {"positives": int(truth[:, k].sum()), "flagged": int(judged.flag[:, k].sum())}
     with np.errstate(invalid="ignore"):
         known = ~np.isnan(table)
         macro = np.where(known, table, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         macro[known.sum(axis=0) == 0] = np.nan
-    figures["macro"] = {name: _with_interval(macro[m]) for m, name in enumerate(MEASURES)}
+    figures["macro"] = {name: with_interval(macro[m]) for m, name in enumerate(MEASURES)}
     return figures
 
 
-def reliability(
-    truth: BoolArray, probability: FloatArray, tags: Sequence[str], weight: FloatArray, seed: int = 0
-) -> Figures:
+def reliability(truth: BoolArray, probability: FloatArray, tags: Sequence[str], weight: FloatArray) -> Figures:
     """Return per tag how far probabilities (records, tags) can be trusted: see `RELIABILITY`.
 
     `weight`: how many records of a natural stream each record stands for.
     """
-    weights = _resampled(weight, seed)
+    weights = resampled(weight)
     figures: Figures = {}
     for k, tag in enumerate(tags):
         happened, p = truth[:, k].astype(np.float64), probability[:, k]
@@ -76,33 +70,33 @@ def reliability(
         with np.errstate(invalid="ignore", divide="ignore"):
             skill = np.where(base > 0, 1 - brier / (base * (1 - base)), np.nan)
         rows = (brier, skill, *_calibration_line(happened, p, weights))
-        figures[tag] = {name: _with_interval(row) for name, row in zip(RELIABILITY, rows, strict=True)}
+        figures[tag] = {name: with_interval(row) for name, row in zip(RELIABILITY, rows, strict=True)}
     return figures
 
 
-def reading_order(truth: BoolArray, probability: FloatArray, weight: FloatArray, seed: int = 0) -> Figures:
+def reading_order(truth: BoolArray, probability: FloatArray, weight: FloatArray) -> Figures:
     """Return the share of tagged records found when the top of a natural stream is read, by share read.
 
     Records are read by their largest probability: of the orders tried (probability over threshold, probability of any
     tag) it found most at 5 % on out-of-fold predictions; at 10 % they found alike.
     """
     order = np.argsort(-probability.max(axis=1), kind="stable")
-    weights = _resampled(weight, seed)[:, order]
+    weights = resampled(weight)[:, order]
     read = np.cumsum(weights, axis=1) / weights.sum(axis=1)[:, None]
     tagged = weights * np.asarray(truth.any(axis=1))[order]
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {f"top {share:.0%}": (tagged * (read <= share)).sum(axis=1) / tagged.sum(axis=1) for share in READ}
-    return {name: {"recall": _with_interval(row)} for name, row in found.items()}
+    return {name: {"recall": with_interval(row)} for name, row in found.items()}
 
 
-def role_figures(roles: IntArray, judged: IntArray, tags: Sequence[str], seed: int = 0) -> Figures:
+def role_figures(roles: Int64Array, judged: Int64Array, tags: Sequence[str]) -> Figures:
     """Return accuracy of roles per tag and `all`, and F1 on the records whose role is not the tag's commonest.
 
     `roles`, `judged`: numbers of roles, -1 for none, arrays (records, tags). A tag is asked for its role only where it
     applies and a role was given. A hit is an unusual role found; a wrong unusual role misses one and invents another.
     `usual`: what always saying the commonest role would get right.
     """
-    weights = _resampled(np.ones(len(roles)), seed)
+    weights = resampled(np.ones(len(roles)))
     parts = []
     for k in range(len(tags)):
         known = (roles[:, k] >= 0) & (judged[:, k] >= 0)
@@ -124,10 +118,34 @@ def role_figures(roles: IntArray, judged: IntArray, tags: Sequence[str], seed: i
             f1 = np.where(unusual > 0, 2 * hits / (unusual + said), np.nan)
             rows = (right / known, usual_ones / known, f1)
         figures[name] = {
-            key: _with_interval(row) for key, row in zip(("accuracy", "usual", "unusual_f1"), rows, strict=True)
+            key: with_interval(row) for key, row in zip(("accuracy", "usual", "unusual_f1"), rows, strict=True)
         }
         figures[name]["count"] = {"records": int(known[0]), "unusual": int(unusual[0])}
     return figures
+
+
+def resampled(weight: FloatArray) -> FloatArray:
+    """Return the records' weights as they are, and in every resampling: array (1 + resamplings, records)."""
+    size = len(weight)
+    draws = np.random.default_rng(_SEED).multinomial(size, np.full(size, 1 / max(size, 1)), RESAMPLINGS)
+    return np.vstack([weight, draws * weight])
+
+
+def with_interval(values: FloatArray) -> dict[str, float | int | None]:
+    """Return the first value with the 2.5th and 97.5th percentile of the others; NaN becomes None."""
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
+    named: Mapping[str, float] = {"value": float(values[0]), "low": float(low), "high": float(high)}
+    return {name: None if np.isnan(value) else round(value, 4) for name, value in named.items()}
+
+
+def shown(figure: Mapping[str, Any], places: int = 3) -> str:
+    """Return a figure as text, with its interval where it has one."""
+    if figure["value"] is None:
+        return "-"
+    low, high = figure["low"], figure["high"]
+    interval = "" if low is None else f" ({low:.{places}f}-{high:.{places}f})"
+    return f"{figure['value']:.{places}f}{interval}"
 
 
 def _calibration_line(happened: FloatArray, p: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -149,13 +167,6 @@ def _calibration_line(happened: FloatArray, p: FloatArray, weights: FloatArray) 
             intercept = intercept + np.clip((a * v - b * u) / det, -1, 1)
     known = (weights @ happened > 0) & np.isfinite(slope) & np.isfinite(intercept) & (np.abs(slope) < _STEEPEST)
     return np.where(known, slope, np.nan), np.where(known, intercept, np.nan)
-
-
-def _resampled(weight: FloatArray, seed: int) -> FloatArray:
-    """Return the records' weights as they are, and in every resampling: array (1 + resamplings, records)."""
-    size = len(weight)
-    draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / max(size, 1)), RESAMPLINGS)
-    return np.vstack([weight, draws * weight])
 
 
 def _tag_figures(truth: BoolArray, score: FloatArray, flag: BoolArray, weights: FloatArray) -> FloatArray:
@@ -180,10 +191,3 @@ def _average_precision(truth: BoolArray, score: FloatArray, weights: FloatArray)
         precision = np.cumsum(hits, axis=1)[:, run_end] / np.cumsum(in_order, axis=1)[:, run_end]
         result: FloatArray = np.where(hits > 0, hits * precision, 0).sum(axis=1) / hits.sum(axis=1)
     return result
-
-
-def _with_interval(values: FloatArray) -> dict[str, float | int | None]:
-    drawn = values[1:][~np.isnan(values[1:])]
-    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
-    named: Mapping[str, float] = {"value": float(values[0]), "low": float(low), "high": float(high)}
-    return {name: None if np.isnan(value) else round(value, 4) for name, value in named.items()}

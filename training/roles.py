@@ -3,7 +3,7 @@
 Per tag and role a linear model over the n-grams of the records that have the tag; classes weigh alike, or the usual
 role would swallow the others. Out-of-fold margins are then turned into probabilities by a slope and a constant per
 role, which know again how common each role is. With these labels n-grams scaled by their log-count ratio, as for tags,
-found unusual roles less well (F1 .63 against .66), and so did smaller or larger tables.
+found unusual roles less well, and so did smaller or larger tables.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from classifier.features import Int64Array
 from classifier.modelfolder import Arrays
 from classifier.results import ROLES, TAGS
 from classifier.scoring import FloatArray
 from training.featurestore import Features
-from training.fit import SEED, IntArray, folds, near_duplicate_groups, unit_vectors
+from training.fit import SEED, folds, near_duplicate_groups, unit_vectors
 from training.labels import Label
 
 MIN_TAGGED = 10
@@ -85,7 +86,7 @@ def join_readings(first: FloatArray, second: FloatArray, labels: Sequence[Label]
     return section
 
 
-def fit_logits(parts: Sequence[FloatArray], roles: IntArray) -> tuple[FloatArray, FloatArray]:
+def fit_logits(parts: Sequence[FloatArray], roles: Int64Array) -> tuple[FloatArray, FloatArray]:
     """Return a slope per part and a constant per role that make the likeliest probabilities, to four decimals.
 
     `parts`: arrays (records, roles) of logits; `roles`: the role of each record.
@@ -104,12 +105,12 @@ def fit_logits(parts: Sequence[FloatArray], roles: IntArray) -> tuple[FloatArray
     return found[:count], np.concatenate([[0.0], found[count:]])
 
 
-def role_numbers(labels: Sequence[Label]) -> IntArray:
+def role_numbers(labels: Sequence[Label]) -> Int64Array:
     """Return the place in `ROLES` of each record's role in each tag, -1 without the tag: array (records, tags)."""
     return np.array([[ROLES.index(x.roles[tag]) if tag in x.roles else -1 for tag in TAGS] for x in labels])
 
 
-def _out_of_fold(unit: sp.csr_array, roles: IntArray, groups: IntArray) -> FloatArray:
+def _out_of_fold(unit: sp.csr_array, roles: Int64Array, groups: Int64Array) -> FloatArray:
     margins = np.zeros((len(roles), len(ROLES)))
     for train, test in folds(groups):
         weights, intercept = _fit(unit[train], roles[train])
@@ -117,7 +118,7 @@ def _out_of_fold(unit: sp.csr_array, roles: IntArray, groups: IntArray) -> Float
     return margins
 
 
-def _fit(unit: sp.csr_array, roles: IntArray) -> tuple[FloatArray, FloatArray]:
+def _fit(unit: sp.csr_array, roles: Int64Array) -> tuple[FloatArray, FloatArray]:
     weights, intercept = np.zeros((unit.shape[1], len(ROLES))), np.full(len(ROLES), _NEVER)
     for role in range(len(ROLES)):
         own = roles == role

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from classifier.errors import InputError
 from classifier.results import TAGS
-from classifier.scoring import FloatArray
+from classifier.scoring import BoolArray, FloatArray
 from training.featurestore import tag_matrix
 from training.labels import Label
 
@@ -32,7 +31,7 @@ class Sample:
     """
 
     ids: tuple[str, ...]
-    truth: npt.NDArray[np.bool_]
+    truth: BoolArray
     probability: FloatArray
     weight: FloatArray
 

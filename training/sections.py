@@ -18,6 +18,7 @@ from classifier.results import NOTICE, TAGS
 from training.careful import HELD_OUT, read_held_out
 from training.cases import KNOWN_FAILURES, known_failures, read_cases
 from training.labels import SPLITS, kind_of, read_labels
+from training.metrics import shown
 from training.page import Block, Heading, Paragraph, Picture, Table
 
 Report = dict[str, Any]
@@ -172,7 +173,7 @@ def _results(report: Report, folder: Path) -> list[Block]:
     own = report["systems"][name]
     head = ("", *TAGS, "macro")
     f1 = [
-        (system, *(_cell(subsets["all"][tag]["f1"], 2) for tag in head[1:]))
+        (system, *(shown(subsets["all"][tag]["f1"], 2) for tag in head[1:]))
         for system, subsets in report["systems"].items()
     ]
     blocks: list[Block] = [
@@ -234,7 +235,7 @@ def _breakdown(report: Report, folder: Path) -> list[Block]:
         for row in report["sources"]
     ]
     roles = [
-        (role, *(f"{_cell(row[tag], 2)} of {row[tag]['of']}" if row[tag]["of"] else "-" for tag in TAGS))
+        (role, *(f"{shown(row[tag], 2)} of {row[tag]['of']}" if row[tag]["of"] else "-" for tag in TAGS))
         for role, row in report["roles"].items()
     ]
     return [
@@ -272,7 +273,7 @@ def _calibration(report: Report, folder: Path) -> list[Block]:
             str(row["records"]),
             f"{row['share_of_stream']:.2%}",
             f"{row['predicted']:.3f}",
-            _cell(row["observed"], 3),
+            shown(row["observed"], 3),
         )
         for tag, bins in report["reliability"].items()
         for row in bins
@@ -282,7 +283,7 @@ def _calibration(report: Report, folder: Path) -> list[Block]:
 
 def _robustness(report: Report, folder: Path) -> list[Block]:
     rows = [
-        (row["disguise"], _cell(row["recall"], 3))
+        (row["disguise"], shown(row["recall"], 3))
         + (("", "", "") if "lost" not in row else _lost(row))
         + (str(row["gained"]),)
         for row in report["disguises"]
@@ -424,16 +425,8 @@ SECTIONS = (
 
 
 def _figures(row: Report, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_cell(row[name], 1 if "per_1000" in name else 3) if name in row else "" for name in names)
+    return tuple(shown(row[name], 1 if "per_1000" in name else 3) if name in row else "" for name in names)
 
 
 def _words(name: str) -> str:
     return {"f1": "F1"}.get(name, name.replace("_", " ").replace("per 1000", "per 1,000"))
-
-
-def _cell(figure: dict[str, Any], places: int) -> str:
-    if figure["value"] is None:
-        return "-"
-    low, high = figure["low"], figure["high"]
-    interval = "" if low is None else f" ({low:.{places}f}-{high:.{places}f})"
-    return f"{figure['value']:.{places}f}{interval}"

@@ -34,7 +34,8 @@ from training.fit import folds, idf_levels, near_duplicate_groups, unit_vectors
 from training.labels import Label
 from training.train import training_records
 
-BATCH = 16
+BATCH, WINDOW = 16, 32
+"""Texts learned from at a time, and how many batches are sorted by length together."""
 STAGES = ((4, 1e-4), (1, 5e-5))
 """Epochs and their first rate, from which it falls to nothing; a stage goes on from the mean weights of the last."""
 HEAD_RATE = 10  # times the rate of the rest
@@ -209,13 +210,13 @@ def _parameter_groups(net: Network, rate: float) -> list[dict[str, Any]]:
     ]
 
 
-def _batches(tokens: Sequence[Any], shuffle: random.Random, window: int = 32) -> Iterator[list[int]]:
+def _batches(tokens: Sequence[Any], shuffle: random.Random) -> Iterator[list[int]]:
     """Yield shuffled batches of texts of about equal length, so that little is spent on padding."""
     rows = list(range(len(tokens)))
     shuffle.shuffle(rows)
     batches = []
-    for start in range(0, len(rows), BATCH * window):
-        near = sorted(rows[start : start + BATCH * window], key=lambda i: len(tokens[i][-1][0]))
+    for start in range(0, len(rows), BATCH * WINDOW):
+        near = sorted(rows[start : start + BATCH * WINDOW], key=lambda i: len(tokens[i][-1][0]))
         batches += [near[i : i + BATCH] for i in range(0, len(near), BATCH)]
     shuffle.shuffle(batches)
     yield from batches

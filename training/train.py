@@ -44,14 +44,14 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _LARGEST_WEIGHT = 32767
 
 
-def train(labels_folder: Path, features_folder: Path, out: Path, settings: Settings | None = None) -> dict[str, Any]:
+def train(labels_folder: Path, features_folder: Path, out: Path) -> dict[str, Any]:
     """Train the n-gram model on every labelled record that has features; write its folder, return its parameters.
 
     Raises InputError where labels or features are missing, or `out` holds something else than a model.
     """
     check_output(out)
     labels, features = training_records(labels_folder, features_folder)
-    first = fit_first(labels, features, labels_folder, features_folder, settings)
+    first = fit_first(labels, features, labels_folder, features_folder)
     parameters, arrays = first.parameters, first.arrays
     sample = drawn(labels, first_probabilities(parameters, first.margins))
     parameters |= {"id": out.name, "review": review_thresholds(sample, parameters["thresholds"]["balanced"])}
@@ -78,10 +78,9 @@ def fit_first(
     features: Features,
     labels_folder: Path,
     features_folder: Path,
-    settings: Settings | None = None,
 ) -> First:
     """Fit the n-gram model: tags and roles."""
-    settings = settings or Settings()
+    settings = Settings()
     tags = tag_matrix([label.tags for label in labels], TAGS)
     idf = idf_levels(features.counts)
     unit = unit_vectors(features.counts, idf)

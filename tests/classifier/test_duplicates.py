@@ -1,90 +1,29 @@
 """The same work in several dumps must be found again, and other works left alone, however a dump is cut."""
 
-import csv
-import json
 import random
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.duplicates import (
+    EDITS,
+    PAIRS,
+    TITLES,
+    WORDS,
+    WORKS,
+    Edit,
+    Text,
+    change_words,
+    found_again,
+    groups,
+    publish,
+    shorten,
+)
 from classifier.duplicates import DuplicateGroups, fingerprint
-from classifier.errors import InputError
-from tests.conftest import ROOT
 
-Text = tuple[str, str]
-
-
-def lines(name: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (ROOT / "data" / name).read_text(encoding="utf-8").splitlines()]
-
-
-def text_of(row: object) -> Text:
-    assert isinstance(row, dict)
-    return row["title"] or "", row.get("abstract") or ""
-
-
-PAIRS = [(text_of(row["inside"]), text_of(row["outside"])) for row in lines("cases/minimal_pairs.jsonl")]
-with (ROOT / "data/examples/projects.csv").open(encoding="utf-8", newline="") as file:
-    PROJECTS = [(row["award_title"], row["summary"]) for row in csv.DictReader(file)]
-ALL = [text_of(row) for name in ("cases/negative.jsonl", "examples/papers.jsonl") for row in lines(name)]
-WORKS = [text for text in [*ALL, *PROJECTS, *(pair[0] for pair in PAIRS)] if len(text[1].split()) >= 40]
-WORDS = sorted({word for _, abstract in WORKS for word in abstract.split()})
 TITLE, ABSTRACT = WORKS[0]
-
-
-def groups(texts: list[Text], state: DuplicateGroups | None = None, prefix: str = "", batch: int = 1000) -> list[str]:
-    state = state or DuplicateGroups()
-    found: list[str] = []
-    for start in range(0, len(texts), batch):
-        part = texts[start : start + batch]
-        ids = [f"{prefix}{start + i}" for i in range(len(part))]
-        found += state.assign(ids, [title for title, _ in part], [abstract for _, abstract in part])
-    return found
-
-
-def found_again(edit: Callable[[str, random.Random], str], retitle: Callable[[str], str] = str) -> float:
-    """Return the share of works that are found again after an edit; a wrong group fails at once."""
-    rng, state = random.Random(7), DuplicateGroups()
-    first = groups(WORKS, state)
-    assert first == [str(i) for i in range(len(WORKS))]  # none of the works is another's duplicate
-    again = groups([(retitle(title), edit(abstract, rng)) for title, abstract in WORKS], state, "copy-")
-    for i, group in enumerate(again):
-        assert group in (str(i), f"copy-{i}")
-    return sum(group == str(i) for i, group in enumerate(again)) / len(WORKS)
-
-
-def change_words(share: float) -> Callable[[str, random.Random], str]:
-    """Drop, replace or insert words: each word is touched with this probability."""
-
-    def edit(abstract: str, rng: random.Random) -> str:
-        kept = []
-        for word in abstract.split():
-            what = rng.random() / share
-            if what < 1 / 3:
-                continue
-            kept += [rng.choice(WORDS)] if what < 2 / 3 else [word, rng.choice(WORDS)] if what < 1 else [word]
-        return " ".join(kept)
-
-    return edit
-
-
-def shorten(share: float) -> Callable[[str, random.Random], str]:
-    def edit(abstract: str, rng: random.Random) -> str:
-        words = abstract.split()
-        return " ".join(words[: max(30, int(share * len(words)))])
-
-    return edit
-
-
-def publish(abstract: str, rng: random.Random) -> str:
-    """Rewrite one sentence and touch one word in twenty, as between a preprint and the journal's version."""
-    sentences = re.split(r"(?<=[.]) ", abstract)
-    sentences[rng.randrange(len(sentences))] = "Code and further results are given in a longer version of this article."
-    return change_words(0.05)(" ".join(sentences), rng)
 
 
 @pytest.mark.parametrize(
@@ -96,21 +35,16 @@ def publish(abstract: str, rng: random.Random) -> str:
         (shorten(0.5), 0.99),
         (shorten(0.25), 0.99),
         (publish, 0.97),
-        (lambda abstract, rng: change_words(0.03)(shorten(0.5)(abstract, rng), rng), 0.97),
+        (EDITS["cut to a half, one word in 33 edited"], 0.97),
     ],
 )
-def test_a_work_with_its_title_is_found_again_after_edits(
-    edit: Callable[[str, random.Random], str], least: float
-) -> None:
+def test_a_work_with_its_title_is_found_again_after_edits(edit: Edit, least: float) -> None:
     assert found_again(edit) >= least
 
 
 def test_a_work_under_another_title_is_found_again_after_light_edits() -> None:
-    def retitle(title: str) -> str:
-        return f"Towards {title}, revisited"
-
-    assert found_again(change_words(0.02), retitle) >= 0.97
-    assert found_again(shorten(0.5), retitle) >= 0.95
+    assert found_again(change_words(0.02), TITLES["another title"]) >= 0.97
+    assert found_again(shorten(0.5), TITLES["another title"]) >= 0.95
 
 
 def test_markup_case_and_punctuation_do_not_hide_an_exact_duplicate() -> None:
@@ -139,8 +73,8 @@ def test_texts_of_a_few_words_are_never_duplicates(text: Text) -> None:
 
 def test_an_empty_batch_and_missing_texts_are_no_trouble() -> None:
     state = DuplicateGroups()
-    assert state.assign([], [], []) == []
-    assert state.assign(["a", "b", "c"], [None, TITLE, None], [ABSTRACT, None, None]) == ["a", "b", "c"]
+    assert state.place([], fingerprint([], [])) == []
+    assert state.place(["a", "b", "c"], fingerprint([None, TITLE, None], [ABSTRACT, None, None])) == ["a", "b", "c"]
 
 
 def test_short_texts_are_duplicates_only_when_exactly_alike() -> None:
@@ -200,30 +134,3 @@ def test_many_records_grow_the_tables_and_are_all_found_again() -> None:
     state = DuplicateGroups()
     assert groups(texts, state) == [str(i) for i in range(len(texts))]
     assert groups(texts, state, "again-") == [str(i) for i in range(len(texts))]
-    assert state.count == len(texts)
-
-
-def test_a_run_goes_on_from_a_saved_state_as_if_never_interrupted(tmp_path: Path) -> None:
-    texts = [*WORKS, *((title, " ".join(abstract.split()[5:])) for title, abstract in WORKS)]
-    whole = groups(texts)
-    state = DuplicateGroups()
-    half = len(texts) // 3
-    found = groups(texts[:half], state)
-    state.save(tmp_path / "groups.npz")
-    rest = texts[half:]
-    ids = [str(half + i) for i in range(len(rest))]
-    resumed = DuplicateGroups.load(tmp_path / "groups.npz")
-    assert found + resumed.assign(ids, [t for t, _ in rest], [a for _, a in rest]) == whole
-
-
-def test_a_damaged_state_is_named_and_not_used(tmp_path: Path) -> None:
-    path = tmp_path / "groups.npz"
-    path.write_bytes(b"not a state")
-    with pytest.raises(InputError, match=r"groups\.npz"):
-        DuplicateGroups.load(path)
-    state = DuplicateGroups()
-    groups(WORKS, state)
-    state.save(path)
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"groups\.npz"):
-        DuplicateGroups.load(path)

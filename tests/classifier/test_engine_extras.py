@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from classifier import Model
-from classifier.duplicates import DuplicateGroups
+from classifier.duplicates import DuplicateGroups, fingerprint
 from classifier.run import Options, classify_dump
 from classifier.runrecord import verify_run
 from tests.classifier.test_cli import PAPERS, rows_of, run
@@ -48,9 +48,9 @@ def test_groups_and_page_of_a_run_taken_up_are_those_of_one_never_stopped(
     assert not any(finding.problem for finding in verify_run(out))
     if kind == "parquet":
         kept = [row for row in rows if row["title"]]
-        texts = ([row.get(name) for row in kept] for name in ("id", "title", "abstract"))
+        ids, *texts = ([row.get(name) for row in kept] for name in ("id", "title", "abstract"))
         groups = pq.read_table(out)["duplicate_group"].to_pylist()
-        assert groups == DuplicateGroups().assign(*texts)
+        assert groups == DuplicateGroups().place(ids, fingerprint(*texts))
         assert len(set(groups)) < len(groups) / 4
     page.write_bytes(b"other")
     assert [Path(finding.subject) for finding in verify_run(out) if finding.problem] == [page]

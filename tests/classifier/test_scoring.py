@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier.scoring import Counts, margins, probabilities
+from classifier.scoring import Counts, probabilities, sums, weighted
 
 
 def test_probabilities_follow_the_logistic_curve() -> None:
@@ -23,7 +23,7 @@ def test_a_margin_is_the_weights_times_the_unit_vector_plus_the_intercept() -> N
     counts = Counts(np.array([0, 0, 2]), np.array([0, 2, 1]), np.array([1, 3, 500]))
     idf, tf = np.array([300, 512, 700], np.uint16), np.array([64, 108, 134])
     weights = np.array([[100, -5], [7, 7], [-20, 30]], np.int16)
-    got = margins(counts, 3, idf, tf, weights, np.array([0.01, 0.02]), np.array([-1.0, 0.5]))
+    got = weighted(*sums(counts, 3, idf, tf, weights), np.array([0.01, 0.02]), np.array([-1.0, 0.5]))
     vector = np.array([64 * 300, 134 * 700], float)
     vector /= np.linalg.norm(vector)
     np.testing.assert_allclose(got[0], vector @ weights[[0, 2]] * [0.01, 0.02] + [-1, 0.5], rtol=1e-12)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from classifier.errors import TaxonomyError
-from classifier.results import NOTICE, TAGS
-from classifier.taxonomy import ROLES, Taxonomy, load_taxonomy
+from classifier.results import NOTICE, ROLES, TAGS
+from classifier.taxonomy import Taxonomy, load_taxonomy
 
 SHIPPED = Path(__file__).parents[2] / "data" / "taxonomy.toml"
 

@@ -34,7 +34,6 @@ def test_the_decision_follows_from_probability_and_two_thresholds(shipped: Model
             flag, review = shipped.thresholds["balanced"][tag], shipped.review_thresholds[tag]
             p = judgement.probability
             assert judgement.decision == ("flag" if p >= flag else "review" if p >= review else "clear")
-            assert judgement.decision == shipped.decide(p, tag)
             seen.add(judgement.decision)
     assert seen == {"flag", "review", "clear"}
 

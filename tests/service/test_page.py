@@ -17,7 +17,7 @@ from classifier.results import Result
 from service.app import create_app
 from service.browser import SECURITY_HEADERS
 from service.database import open_database
-from service.highlight import Span, Stretch, cut
+from service.highlight import Span, Stretch, stretches_of
 from service.keys import Role, add_key
 from service.page import FILE_RECORDS
 from service.settings import Settings
@@ -280,11 +280,11 @@ def test_in_quarantine_a_submit_key_sees_no_score_on_the_page_either(
 
 def test_spans_that_overlap_are_cut_at_their_edges() -> None:
     spans = [Span(0, 4, "a"), Span(2, 6, "b"), Span(2, 6, "b"), Span(6, 6, "a"), Span(8, 99, "a")]
-    assert cut("0123456789", spans) == [
+    assert stretches_of("0123456789", spans) == [
         Stretch("01", ("a",)),
         Stretch("23", ("a", "b")),
         Stretch("45", ("b",)),
         Stretch("67", ()),
         Stretch("89", ("a",)),
     ]
-    assert cut("", spans) == []
+    assert stretches_of("", spans) == []

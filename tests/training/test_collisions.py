@@ -18,12 +18,12 @@ def test_real_hashes_stand_for_one_ngram_each() -> None:
 
 
 def test_ngrams_that_share_a_hash_are_counted_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    mix = features._mix
+    mix = features.mix
 
     def forged(h: UInt64Array) -> UInt64Array:
         return mix(h) & np.uint64(7)
 
-    monkeypatch.setattr(features, "_mix", forged)
+    monkeypatch.setattr(features, "mix", forged)
     with pytest.raises(InputError, match=r"\d of \d n-grams") as caught:
         extract_features(RECORDS)
     assert "secret" not in str(caught.value).lower()
