@@ -4,8 +4,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from classifier import Model, load
+
+# How fast examples are made tells of the machine's other work, not of the project.
+settings.register_profile("dualuse", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dualuse")
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
