@@ -31,21 +31,21 @@ def main() -> None:
     for kind, name in assets.SHIPPED.items():
         folder = assets.model_folder(name)
         metrics[kind] = _report(folder / "metrics.json")
-        draw(folder)
+        draw(folder, assets.model_folder(assets.SHIPPED["fast"]))
         write_beside(folder / "README.md", to_markdown(card(load(folder))))
     _refill(README, "figures", figures(metrics["careful"], metrics["fast"]))
     _refill(DATA_CARD, "counts", counts(read_labels(assets.data_file("labels"))))
 
 
-def draw(folder: Path) -> None:
-    """Draw the pictures of a model folder whose reports are there."""
+def draw(folder: Path, shared: Path) -> None:
+    """Draw the pictures that a model's card shows into its folder; reports on no model alone lie in `shared`."""
     if (folder / "breakdown.json").is_file():
         report = _report(folder / "breakdown.json")
         if report["reliability"]:
             picture = draw_reliability(report["reliability"], report["model"]["id"])
             write_beside(folder / RELIABILITY_PICTURE, picture)
-    if (folder / "curves.json").is_file():
-        write_beside(folder / LEARNING_PICTURE, draw_learning(_report(folder / "curves.json")["learning"]))
+    if (shared / "curves.json").is_file():
+        write_beside(folder / LEARNING_PICTURE, draw_learning(_report(shared / "curves.json")["learning"]))
 
 
 def _report(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from classifier import Model
+from classifier import Model, assets
 from classifier.cli import main
 from training.page import Heading, Paragraph, Table, to_html, to_markdown
 from training.plots import draw_learning, draw_reliability
@@ -70,3 +70,11 @@ def test_pictures_are_the_same_bytes_at_every_drawing(fast: Model) -> None:
         first = draw()
         assert first == draw()
         assert "<dc:date>" not in first
+
+
+@pytest.mark.parametrize("name", assets.SHIPPED.values())
+def test_a_card_shows_no_picture_that_is_not_beside_it(name: str) -> None:
+    folder = assets.model_folder(name)
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    assert pictures
+    assert [picture for picture in pictures if not (folder / picture).is_file()] == []
