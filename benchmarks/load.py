@@ -42,6 +42,7 @@ app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
 async def empty(body: ClassifyRequest) -> dict[str, str]:
     return {}
 listener = socket.create_server(("127.0.0.1", 0))
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
 uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning", ws="none")).run(sockets=[listener])
 """
