@@ -29,7 +29,10 @@ def open_parquet(source: "Path | Any", texts: list[str] | None = None) -> "pq.Pa
 
 
 def cut_batches(source: "Path | Any", file: "pq.ParquetFile", rows: int) -> Iterator["pa.RecordBatch"]:
-    """Yield the batches of `file`, which is `source` opened: `rows` rows each, fewer where those would be too large."""
+    """Yield the batches of `file`, which is `source` opened: `rows` rows each, fewer where those would be too large.
+
+    Raises ValueError where the file's parts bear other names than its columns: it is damaged.
+    """
     metadata = file.metadata
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     average = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
@@ -67,8 +70,14 @@ def _can_be_coded(kind: "pa.DataType") -> bool:
 def _may_swell(coded: "pq.ParquetFile", number: int, texts: list[str], rows: int) -> bool:
     """Tell whether so many rows of a row group may decode to too much, by the longest values in its dictionaries."""
     group = coded.metadata.row_group(number)
+    if not group.num_rows:
+        return False
+    # A row is read first: where figures of a column are damaged that raises, and asking for them ends the process.
+    next(coded.iter_batches(batch_size=1, row_groups=[number]), None)
     rows = min(rows, group.num_rows)
     chunks = {group.column(place).path_in_schema: group.column(place) for place in range(group.num_columns)}
+    if not chunks.keys() >= set(texts):
+        raise ValueError("the parts of a row group bear other names than the columns")
     for chunk in chunks.values():
         if chunk.num_values > group.num_rows * 1_000:  # long lists: their values may be few, and their numbers nothing
             return True
@@ -78,7 +87,7 @@ def _may_swell(coded: "pq.ParquetFile", number: int, texts: list[str], rows: int
     for path in texts:
         if {"RLE_DICTIONARY", "PLAIN_DICTIONARY", "DELTA_BYTE_ARRAY"}.isdisjoint(chunks[path].encodings):
             continue
-        per_row = -(-chunks[path].num_values // max(group.num_rows, 1))
+        per_row = -(-chunks[path].num_values // group.num_rows)
         width += per_row * _longest(coded, number, path)
         if width * rows > MAX_BYTES:
             return True

@@ -1,9 +1,11 @@
 import gzip
 import io
 import json
+import subprocess
 import sys
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -639,3 +641,21 @@ def test_a_changed_byte_in_a_parquet_file_never_makes_a_reader_crash(place, chan
     data[place] ^= change
     outcomes = read_or_explain(bytes(data), "parquet")
     assert isinstance(outcomes, str) or len(outcomes) <= len(ROWS)
+
+
+CHANGE_EACH_BYTE = """
+import sys
+from tests.classifier.test_readers import read_or_explain
+data = bytearray(sys.stdin.buffer.read())
+for place in range(len(data)):
+    data[place] ^= 1
+    read_or_explain(bytes(data), "parquet")
+    data[place] ^= 1
+"""
+
+
+def test_no_changed_byte_in_a_parquet_file_ends_the_process():
+    # Arrow ends it where it is asked for the figures of a damaged column: hence in a process of its own.
+    command = [sys.executable, "-c", CHANGE_EACH_BYTE]
+    done = subprocess.run(command, input=FILES["parquet"], capture_output=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr.decode()
