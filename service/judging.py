@@ -14,10 +14,10 @@ from service.records import Recorder
 def check_profile(model: Model, profile: str, *, in_query: bool = False) -> None:
     """Raise Problem 422 where the model has no such set of thresholds."""
     if profile not in model.thresholds:
-        wrong = f"s not a profile of {model.id}. Known are: {', '.join(sorted(model.thresholds))}."
+        what = f"not a profile of {model.id}. Known are: {', '.join(sorted(model.thresholds))}."
         if in_query:
-            raise wrong_query([FieldError("", f"query profile: i{wrong}")])
-        raise invalid([FieldError("/profile", f"I{wrong}")])
+            raise wrong_query([FieldError("", f"query profile: is {what}")])
+        raise invalid([FieldError("/profile", f"Is {what}")])
 
 
 def judge(request: Request, model: Model, records: Sequence[Record], profile: str) -> list[Result]:
