@@ -20,7 +20,16 @@ from click.core import ParameterSource
 
 from classifier.compression import FORMATS
 from classifier.encoders import KEEP
-from classifier.errors import DualuseError, ResumeError, UseError
+from classifier.errors import (
+    EXIT_CHANGED,
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    DualuseError,
+    ResumeError,
+    UseError,
+)
 from classifier.model import Model, load
 from classifier.places import find_clash
 from classifier.plan import plan_run
@@ -31,7 +40,6 @@ from classifier.runrecord import verify_run
 from classifier.thresholds import use_file
 from classifier.writers import open_writer
 
-EXIT_FAILURE, EXIT_USAGE, EXIT_REFUSED, EXIT_CHANGED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 _ELSEWHERE = {
     "train": ("training.cli", "train", "Rebuild the model from data/labels and data/features."),
     "evaluate": ("training.cli", "evaluate", "Measure a model on labelled records, beside two baselines."),

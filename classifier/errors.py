@@ -4,6 +4,9 @@ Every message names its subject, the value seen, the value allowed and the next 
 of an abstract: messages end up in logs.
 """
 
+EXIT_FAILURE, EXIT_USAGE, EXIT_REFUSED, EXIT_CHANGED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+"""How commands end where all is not well; 3: done, but some records were refused."""
+
 
 class DualuseError(Exception):
     """Base of every error raised on purpose; the command line prints it without a traceback."""

@@ -10,7 +10,7 @@ import orjson
 
 from classifier.assets import data_file
 from classifier.compression import FORMATS
-from classifier.errors import InputError
+from classifier.errors import EXIT_REFUSED, InputError
 from classifier.explain import Explanation, explain
 from classifier.explain_page import as_page
 from classifier.explain_text import as_text
@@ -20,7 +20,6 @@ from classifier.readers import read
 from classifier.records import Columns, Record, Refusal, in_batches
 from classifier.results import TAGS
 
-EXIT_REFUSED = 3
 _BATCH = 512
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from classifier import NOTICE
 from classifier.cli import main
@@ -143,10 +143,16 @@ def test_a_key_is_stored_hashed(settings: Settings, shown: dict[str, dict[str, s
     assert data_dir.stat().st_mode & 0o077 == 0
 
 
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    opened = open_database(settings)
+    yield opened
+    opened.dispose()
+
+
 def test_keys_known_go_on_to_count_while_the_database_fails(
-    settings: Settings, shown: Any, caplog: pytest.LogCaptureFixture
+    engine: Engine, shown: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = open_database(settings)
     ring = KeyRing(engine)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE keys"))
@@ -154,13 +160,11 @@ def test_keys_known_go_on_to_count_while_the_database_fails(
     assert ring.find(shown["read"]["X-API-Key"])
     assert not ring.is_open
     assert "keys not refreshed" in caplog.text
-    engine.dispose()
 
 
 def test_a_key_with_an_unknown_role_is_none_and_keeps_no_other_from_being_revoked(
-    settings: Settings, shown: Any, caplog: pytest.LogCaptureFixture
+    engine: Engine, shown: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = open_database(settings)
     ring = KeyRing(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE keys SET role = 'owner' WHERE name = 'the-admin'"))
@@ -170,7 +174,6 @@ def test_a_key_with_an_unknown_role_is_none_and_keeps_no_other_from_being_revoke
     assert [role for role, header in shown.items() if ring.find(header["X-API-Key"])] == ["submit"]
     assert caplog.text.count("key with an unknown role") == 1
     assert "owner" in CliRunner().invoke(main, ["keys", "list"]).stdout
-    engine.dispose()
 
 
 @pytest.mark.parametrize(
